@@ -1,0 +1,40 @@
+import { spawn } from "node:child_process";
+
+/**
+ * Ends a server when the process that started it is gone without having stopped it (kill -9, out of memory).
+ *
+ * Postgres and Redis run in sessions of their own, so nothing else would. A small shell waits on a pipe from us: a line
+ * says "stopped in order", the end of the pipe says that we died. The pid file must still name the server by then, so
+ * that a number given again to somebody else is left alone.
+ */
+export interface OrphanWatch {
+  /** The server was stopped in order: end without touching anything. */
+  dismiss(): void;
+}
+
+const SCRIPT = `
+pid=$1 pid_file=$2 signal=$3 pause=$4
+read -r _ && exit 0
+sleep "$pause"
+[ "$(head -n 1 "$pid_file" 2>/dev/null)" = "$pid" ] && kill -s "$signal" "$pid" 2>/dev/null
+`;
+
+export interface WatchedServer {
+  readonly pid: number;
+  readonly pidFile: string;
+  readonly signal: "INT" | "TERM";
+  /** time for the users of the server to end before it */
+  readonly pauseSeconds: number;
+}
+
+export function watchForOrphan(server: WatchedServer): OrphanWatch {
+  const { pid, pidFile, signal, pauseSeconds } = server;
+  const shell = spawn("/bin/sh", ["-c", SCRIPT, "flotilla-watch", `${pid}`, pidFile, signal, `${pauseSeconds}`], {
+    cwd: "/",
+    detached: true,
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  shell.on("error", () => {}); // no shell: only the protection against our own sudden death is missing
+  shell.stdin.on("error", () => {});
+  return { dismiss: () => void shell.stdin.end("stopped\n") };
+}
