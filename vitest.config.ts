@@ -1,3 +1,46 @@
 import { defineConfig } from "vitest/config";
 
-export default defineConfig({ test: { projects: [] } });
+/** Run the sources: workspace packages export `./src/*.ts` under this condition, so that tests need no build. */
+const conditions = ["source", "module", "node", "development|production"];
+const fromSource = { resolve: { conditions }, ssr: { resolve: { conditions } } };
+
+const ignored = ["**/node_modules/**", "**/dist/**", "**/.flotilla/**"];
+const ownTests = ["apps/*/src/**/*.test.ts", "packages/*/src/**/*.test.ts"];
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        ...fromSource,
+        test: {
+          name: "unit",
+          include: ownTests,
+          exclude: [...ignored, "**/*.postgres.test.ts"],
+        },
+      },
+      {
+        ...fromSource,
+        test: {
+          name: "postgres",
+          include: ownTests.map((pattern) => pattern.replace(".test.ts", ".postgres.test.ts")),
+          exclude: ignored,
+          globalSetup: "test/support/start-databases.ts",
+          testTimeout: 20_000,
+          hookTimeout: 30_000,
+        },
+      },
+      {
+        ...fromSource,
+        test: {
+          name: "system",
+          include: ["test/**/*.test.ts"],
+          exclude: ignored,
+          globalSetup: ["test/support/build-workspace.ts", "test/support/start-databases.ts"],
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+    ],
+  },
+});

@@ -1,0 +1,140 @@
+// @ts-check
+// Runs on a fresh clone, before anything is installed or compiled: Node's own modules only, and no TypeScript.
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const checkout = fileURLToPath(new URL("../../../", import.meta.url));
+
+/** A step that failed, with what to do about it. Its own output has been printed already. */
+export class PreparationFailed extends Error {}
+
+/** Refuses a Node that is too old before it stumbles over syntax. */
+export function checkNodeVersion() {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  if (major > 20 || (major === 20 && minor >= 19)) return;
+  throw new PreparationFailed(
+    `Flotilla needs Node 20.19 or newer; this is ${process.versions.node} (${process.execPath}).\n` +
+      "  fix: install a newer Node, e.g. nvm install 22",
+  );
+}
+
+/** Installs and builds what is missing or older than its sources; quick when there is nothing to do. */
+export async function prepareCheckout() {
+  checkNodeVersion();
+  if (!dependenciesAreCurrent()) await installDependencies();
+  await buildWorkspace();
+}
+
+/**
+ * Whether node_modules holds what package-lock.json asks for. npm leaves a copy of the lock of what it installed; times
+ * tell at once in the usual case, and where they do not (a fresh checkout of an old commit) the contents do.
+ */
+export function dependenciesAreCurrent() {
+  const wanted = join(checkout, "package-lock.json");
+  const installed = join(checkout, "node_modules/.package-lock.json");
+  if (!existsSync(installed)) return false;
+  if (statSync(installed).mtimeMs >= statSync(wanted).mtimeMs) return true;
+  const have = packagesIn(installed);
+  return Object.entries(packagesIn(wanted)).every(([path, { version, integrity, optional, link }]) => {
+    const own = have[path];
+    if (own === undefined) return optional === true || !path.startsWith("node_modules/");
+    return own.version === version && own.integrity === integrity && own.link === link;
+  });
+}
+
+/**
+ * @typedef {{ version?: string, integrity?: string, optional?: boolean, link?: boolean }} LockedPackage
+ * @param {string} lockFile
+ * @returns {Record<string, LockedPackage>}
+ */
+function packagesIn(lockFile) {
+  return JSON.parse(readFileSync(lockFile, "utf8")).packages ?? {};
+}
+
+async function installDependencies() {
+  const started = performance.now();
+  console.log("Installing dependencies (npm ci), once …");
+  // The compiler is a development dependency: it has to come along whatever NODE_ENV says.
+  const npm = npmCommand();
+  await run(npm.command, [...npm.args, "ci", "--include=dev", "--no-audit", "--no-fund"], {
+    part: "dependencies",
+    fix: "npm ci",
+  });
+  console.log(`✔ dependencies  ${seconds(started)}`);
+}
+
+/** The npm that runs us, when one does, so that a second version does not come into play. */
+function npmCommand() {
+  const running = process.env["npm_execpath"];
+  const usable = running !== undefined && /npm-cli\.c?js$/.test(running) && existsSync(running);
+  return usable ? { command: process.execPath, args: [running] } : { command: "npm", args: [] };
+}
+
+/** Compiles the packages and apps, not the tests: a broken test must not keep the server from starting. */
+export async function buildWorkspace() {
+  const started = performance.now();
+  const projects = JSON.parse(readFileSync(join(checkout, "tsconfig.json"), "utf8"))
+    .references.map((/** @type {{ path: string }} */ reference) => reference.path)
+    .filter((/** @type {string} */ path) => path !== "test");
+  if (isBuilt(projects)) return;
+  const compiler = join(checkout, "node_modules/typescript/bin/tsc");
+  await run(process.execPath, [compiler, "-b", ...projects], { part: "build", fix: "npm run build" });
+  console.log(`✔ build  ${seconds(started)}`);
+}
+
+/**
+ * Whether every project was compiled after its last change. The compiler can tell, too, but takes ten times as long.
+ * @param {string[]} projects
+ */
+function isBuilt(projects) {
+  const shared = newest([join(checkout, "tsconfig.base.json"), join(checkout, "node_modules/.package-lock.json")]);
+  let dependency = shared;
+  return projects.every((project) => {
+    const folder = join(checkout, project);
+    const stamp = join(folder, "tsconfig.tsbuildinfo");
+    if (!existsSync(stamp) || !existsSync(join(folder, "dist"))) return false;
+    const sources = newest([join(folder, "tsconfig.json"), join(folder, "package.json"), join(folder, "src")]);
+    return statSync(stamp).mtimeMs >= Math.max(sources, dependency);
+  });
+}
+
+/**
+ * Time of the last change in files and folders, whole trees included.
+ * @param {string[]} paths
+ * @returns {number}
+ */
+function newest(paths) {
+  return Math.max(
+    ...paths.map((path) => {
+      const { mtimeMs } = statSync(path);
+      const entries = statSync(path).isDirectory() ? readdirSync(path).map((name) => join(path, name)) : [];
+      return Math.max(mtimeMs, newest(entries));
+    }),
+    0,
+  );
+}
+
+/**
+ * @param {string} command
+ * @param {string[]} args
+ * @param {{ part: string, fix: string }} step
+ * @returns {Promise<void>}
+ */
+function run(command, args, { part, fix }) {
+  return new Promise((resolve, reject) => {
+    const fail = (/** @type {string} */ why) =>
+      reject(new PreparationFailed(`✘ ${part}: ${why}\n  fix: cd ${JSON.stringify(checkout)} && ${fix}`));
+    const child = spawn(command, args, { cwd: checkout, stdio: "inherit" });
+    child.on("error", (error) => fail(`${command} could not be started: ${error.message}`));
+    child.on("exit", (code, signal) =>
+      code === 0 ? resolve() : fail(signal ? `ended by ${signal}` : `exit code ${code}`),
+    );
+  });
+}
+
+/** @param {number} started */
+function seconds(started) {
+  return `${((performance.now() - started) / 1000).toFixed(1)} s`;
+}
