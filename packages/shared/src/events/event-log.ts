@@ -1,0 +1,193 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Redis } from "../redis/connection.ts";
+import { formatEventId, LAST_N, parseEventId, type EventId } from "./event-id.ts";
+import { streamKey, wakeChannel } from "./event-keys.ts";
+
+/** Most events and bytes that are kept of a run. What is trimmed shows up as a gap at a reader that is behind. */
+export interface EventCap {
+  events: number;
+  bytes: number;
+}
+
+export interface EventLogOptions {
+  redis: Redis;
+  prefix: string;
+  runId: string;
+  attempt: number;
+  cap: EventCap;
+}
+
+/** While the run lives, its stream outlives silence of this length, in ms; renewed as long as the attempt goes on. */
+const LIVE_TTL_MS = 3_600_000;
+const RENEW_TTL_EVERY_MS = 300_000;
+/** After the end, in ms. */
+export const ENDED_TTL_MS = 900_000;
+/** Shortest time between two appends, in ms: chunks of a token stream go out together. */
+const BATCH_MS = 4;
+const RETRY_MS = 200;
+
+interface Kept {
+  lastN: bigint;
+  events: number;
+  bytes: number;
+}
+
+/**
+ * Writes the events of one attempt to the run's Redis stream. A stream entry is a batch: its fields are the events in
+ * order, name and data alternating, and its id is that of the last. Ids are counted here, so a hole in them means that
+ * events were lost, and readers say so.
+ *
+ * Appending never waits and never fails: Redis is a hint. While it is away, events wait here up to the cap, then the oldest
+ * are dropped. A refused id means that the log is not ours any more (a later attempt writes, or the run has ended): nothing
+ * more is written.
+ */
+export class EventLog {
+  readonly #options: EventLogOptions;
+  readonly #key: string;
+  #n = 0n;
+  #waiting: [event: string, data: string][] = [];
+  #waitingBytes = 0;
+  #flushing: Promise<void> | undefined;
+  #refused = false;
+  #kept: Kept[] = [];
+  #keptEvents = 0;
+  #keptBytes = 0;
+  #expiresRenewedAt = 0;
+
+  constructor(options: EventLogOptions) {
+    this.#options = options;
+    this.#key = streamKey(options.prefix, options.runId);
+  }
+
+  /**
+   * The id of the last event of earlier attempts; undefined when nothing of them is kept. To be called once, before the
+   * first append of an attempt that is not the first.
+   */
+  async previousEnd(): Promise<EventId | undefined> {
+    const { redis } = this.#options;
+    try {
+      const [last, length, bytes] = await Promise.all([
+        redis.xrevrange(this.#key, "+", "-", "COUNT", 1),
+        redis.xlen(this.#key),
+        redis.memory("USAGE", this.#key),
+      ]);
+      if (last[0] === undefined) return undefined;
+      this.#keep({ lastN: 0n, events: length, bytes: Number(bytes ?? 0) });
+      return parseEventId(last[0][0]);
+    } catch {
+      return undefined; // Redis is away: readers will find a gap
+    }
+  }
+
+  /** Appends an event. `data` is one line of JSON, serialised once here and copied by everybody after. */
+  append(event: string, data: string): void {
+    if (this.#refused) return;
+    this.#n++;
+    this.#waiting.push([event, data]);
+    this.#waitingBytes += event.length + data.length;
+    this.#flushing ??= this.#flushAll();
+  }
+
+  /** Waits until everything appended so far is in Redis, or cannot be. */
+  async flush(): Promise<void> {
+    while (this.#flushing !== undefined) await this.#flushing;
+  }
+
+  /** Appends the one `end` of this attempt, after all else, and lets the stream expire. */
+  async end(data: string): Promise<void> {
+    await Promise.race([this.flush(), delay(2_000, undefined, { ref: false })]);
+    if (this.#refused) return;
+    const { redis, prefix, runId, attempt } = this.#options;
+    this.#refused = true;
+    await redis
+      .pipeline()
+      .xadd(this.#key, formatEventId({ attempt, n: LAST_N }), "end", data, "last", String(this.#n))
+      .pexpire(this.#key, ENDED_TTL_MS)
+      .publish(wakeChannel(prefix, runId), "end")
+      .exec()
+      .catch(() => null); // a gateway that sees the settled row writes the end
+  }
+
+  /** Tells waiting clients that the run goes on elsewhere; no event. */
+  async close(): Promise<void> {
+    await Promise.race([this.flush(), delay(2_000, undefined, { ref: false })]);
+    this.#refused = true;
+  }
+
+  async #flushAll(): Promise<void> {
+    await undefined; // events appended in the same turn go together
+    while (this.#waiting.length > 0 && !this.#refused) {
+      const batch = this.#waiting;
+      const bytes = this.#waitingBytes;
+      const lastN = this.#n;
+      this.#waiting = [];
+      this.#waitingBytes = 0;
+      const started = performance.now();
+      const stored = await this.#write(batch, lastN, bytes);
+      if (!stored) {
+        this.#waiting = batch.concat(this.#waiting);
+        this.#waitingBytes += bytes;
+        this.#dropOldest();
+        await delay(RETRY_MS);
+      } else if (this.#waiting.length > 0) {
+        const pause = BATCH_MS - (performance.now() - started);
+        if (pause > 0) await delay(pause);
+      }
+    }
+    this.#flushing = undefined;
+    if (this.#waiting.length > 0 && !this.#refused) this.#flushing = this.#flushAll();
+  }
+
+  async #write(batch: [string, string][], lastN: bigint, bytes: number): Promise<boolean> {
+    const { redis, prefix, runId, attempt } = this.#options;
+    const id = formatEventId({ attempt, n: lastN });
+    this.#keep({ lastN, events: batch.length, bytes });
+    const trim = this.#trim();
+    const pipeline = redis.pipeline();
+    if (trim === undefined) pipeline.xadd(this.#key, id, ...batch.flat());
+    else pipeline.xadd(this.#key, "MINID", "=", trim, id, ...batch.flat());
+    if (Date.now() - this.#expiresRenewedAt > RENEW_TTL_EVERY_MS) {
+      pipeline.pexpire(this.#key, LIVE_TTL_MS);
+      this.#expiresRenewedAt = Date.now();
+    }
+    pipeline.publish(wakeChannel(prefix, runId), "e");
+    const results = await pipeline.exec().catch(() => null);
+    const [added] = results ?? [];
+    if (added?.[0] == null && added !== undefined) return true;
+    this.#kept.pop();
+    this.#keptEvents -= batch.length;
+    this.#keptBytes -= bytes;
+    this.#expiresRenewedAt = 0;
+    if (added?.[0]?.message.includes("equal or smaller")) this.#refused = true;
+    return this.#refused;
+  }
+
+  #keep(kept: Kept): void {
+    this.#kept.push(kept);
+    this.#keptEvents += kept.events;
+    this.#keptBytes += kept.bytes;
+  }
+
+  /** The id below which entries are over the cap, if any are. The newest batch always stays. */
+  #trim(): string | undefined {
+    const { cap, attempt } = this.#options;
+    let dropped: Kept | undefined;
+    while (this.#kept.length > 1 && (this.#keptEvents > cap.events || this.#keptBytes > cap.bytes)) {
+      dropped = this.#kept.shift() as Kept;
+      this.#keptEvents -= dropped.events;
+      this.#keptBytes -= dropped.bytes;
+    }
+    return dropped === undefined ? undefined : formatEventId({ attempt, n: dropped.lastN + 1n });
+  }
+
+  #dropOldest(): void {
+    const { cap } = this.#options;
+    let dropped = 0;
+    while (dropped < this.#waiting.length && (this.#waiting.length - dropped > cap.events || this.#waitingBytes > cap.bytes)) {
+      const [event, data] = this.#waiting[dropped] as [string, string];
+      this.#waitingBytes -= event.length + data.length;
+      dropped++;
+    }
+    if (dropped > 0) this.#waiting.splice(0, dropped);
+  }
+}

@@ -1,0 +1,170 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Redis } from "../redis/connection.ts";
+import { decodeEntry, type EventBatch, type RunEvent } from "./event-batch.ts";
+import { formatEventId, LAST_N, type EventId } from "./event-id.ts";
+import { streamKey, wakeChannel } from "./event-keys.ts";
+import { writeMissingEnd } from "./missing-end.ts";
+import type { WakeUps } from "./wake-ups.ts";
+
+/** Stream entries read at once. */
+const PAGE = 64;
+/** How often a silent stream is looked at without a wake-up, in ms. */
+const POLL_MS = 2_500;
+
+/** What a feed needs to know about a run beyond its events. */
+export interface RunWatch {
+  /** The run's row: `live`, or the attempt under which it ended; `gone` after a rollback. Undefined when Postgres is away. */
+  state(runId: string): Promise<{ live: boolean; attempt: number } | undefined>;
+  /** The last events of a run that has ended and whose own `end` does not come: `gap`, `values`, `end`. */
+  missingEnd(runId: string, attempt: number): Promise<RunEvent[]>;
+}
+
+export interface FeedOptions {
+  redis: Redis;
+  wakeUps: WakeUps;
+  prefix: string;
+  watch: RunWatch;
+}
+
+export interface Subscriber {
+  /** New events, in order, from the moment of subscription. */
+  push(batches: EventBatch[]): void;
+}
+
+/** Reads the entries after `cursor`. The entry that holds `cursor` may come again; readers skip what they have. */
+export async function readBatches(redis: Redis, key: string, cursor: EventId): Promise<EventBatch[]> {
+  const from = cursor.n === LAST_N ? `${cursor.attempt + 1}-0` : `(${formatEventId(cursor)}`;
+  const entries = await redis.xrange(key, from, "+", "COUNT", PAGE);
+  return entries.map(decodeEntry);
+}
+
+/**
+ * The shared tail of one run on one gateway: one reader of its stream, however many clients follow. It starts at the end of
+ * what is there when the first client comes and hands on what is new; what came before, clients read by themselves.
+ *
+ * Wake-ups by pub/sub only shorten the wait: the stream is read again every few seconds, and the row is asked whether the
+ * run has ended without an `end`.
+ */
+export class RunFeed {
+  readonly runId: string;
+  readonly #options: FeedOptions;
+  readonly #subscribers = new Set<Subscriber>();
+  readonly #onIdle: () => void;
+  #cursor: EventId | undefined;
+  #stopListening: (() => void) | undefined;
+  #wake: (() => void) | undefined;
+  #pendingWake = false;
+  #stopped = false;
+  readonly ready: Promise<void>;
+
+  constructor(runId: string, options: FeedOptions, onIdle: () => void) {
+    this.runId = runId;
+    this.#options = options;
+    this.#onIdle = onIdle;
+    this.ready = this.#start();
+  }
+
+  subscribe(subscriber: Subscriber): void {
+    this.#subscribers.add(subscriber);
+  }
+
+  unsubscribe(subscriber: Subscriber): void {
+    this.#subscribers.delete(subscriber);
+    if (this.#subscribers.size === 0) this.#stop();
+  }
+
+  #stop(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#stopListening?.();
+    this.#wakeUp();
+    this.#onIdle();
+  }
+
+  /** Subscribes before the first read, so that nothing falls between. */
+  async #start(): Promise<void> {
+    const { wakeUps, prefix, redis } = this.#options;
+    this.#stopListening = await wakeUps.listen(wakeChannel(prefix, this.runId), () => this.#wakeUp());
+    if (this.#stopped) return this.#stopListening();
+    try {
+      const [last] = await redis.xrevrange(streamKey(prefix, this.runId), "+", "-", "COUNT", 1);
+      this.#cursor = last === undefined ? { attempt: 0, n: 0n } : (decodeEntry(last).events.at(-1)?.id ?? { attempt: 0, n: 0n });
+    } catch {
+      this.#cursor = undefined; // Redis is away: the loop tries again
+    }
+    void this.#follow();
+  }
+
+  async #follow(): Promise<void> {
+    let endedSeen = false;
+    while (!this.#stopped) {
+      const found = await this.#readOn();
+      if (found > 0) {
+        endedSeen = false;
+        continue;
+      }
+      const woken = await this.#waitForWake(endedSeen ? 1_000 : POLL_MS);
+      if (woken || this.#stopped) continue;
+      endedSeen = await this.#lookAtRow(endedSeen);
+    }
+  }
+
+  /** A run that has ended and whose `end` did not come within a second gets it here. */
+  async #lookAtRow(endedSeen: boolean): Promise<boolean> {
+    const state = await this.#options.watch.state(this.runId).catch(() => undefined);
+    if (state === undefined || state.live) return false;
+    if (this.#cursor !== undefined && this.#cursor.attempt >= state.attempt && this.#cursor.n === LAST_N) return false;
+    if (!endedSeen) return true;
+    await this.#supplyEnd(state.attempt).catch(() => {});
+    return true;
+  }
+
+  /** Writes the missing end, or, while Redis is away, hands it to this gateway's clients alone. */
+  async #supplyEnd(attempt: number): Promise<void> {
+    const { redis, prefix, watch } = this.#options;
+    const events = await watch.missingEnd(this.runId, attempt);
+    try {
+      await writeMissingEnd(redis, prefix, this.runId, events);
+    } catch {
+      for (const subscriber of this.#subscribers) subscriber.push([{ events, lastBeforeEnd: undefined }]);
+    }
+  }
+
+  async #readOn(): Promise<number> {
+    const { redis, prefix } = this.#options;
+    const cursor = this.#cursor ?? { attempt: 0, n: 0n };
+    try {
+      const batches = await readBatches(redis, streamKey(prefix, this.runId), cursor);
+      const last = batches.at(-1)?.events.at(-1);
+      if (last === undefined) return 0;
+      this.#cursor = last.id;
+      for (const subscriber of this.#subscribers) subscriber.push(batches);
+      return batches.length;
+    } catch {
+      await delay(250);
+      return 0;
+    }
+  }
+
+  #wakeUp(): void {
+    this.#pendingWake = true;
+    this.#wake?.();
+  }
+
+  async #waitForWake(ms: number): Promise<boolean> {
+    if (!this.#pendingWake && !this.#stopped) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(done, ms);
+        function done() {
+          clearTimeout(timer);
+          resolve();
+        }
+        this.#wake = done;
+      });
+      this.#wake = undefined;
+    }
+    const woken = this.#pendingWake;
+    this.#pendingWake = false;
+    return woken;
+  }
+}

@@ -1,0 +1,176 @@
+import type { QueryConfig } from "pg";
+
+/** Who writes: the run and the attempt that its worker holds. Every statement checks it in Postgres. */
+export interface Fence {
+  runId: string;
+  attempt: number;
+}
+
+export type BlobRow = [threadId: string, ns: string, channel: string, version: string, type: string, blob: Buffer | null];
+export type WriteRow = [
+  threadId: string, ns: string, checkpointId: string, taskId: string, idx: number, channel: string, type: string, blob: Buffer, taskPath: string,
+]; // prettier-ignore
+export type CheckpointRowIn = [threadId: string, ns: string, checkpointId: string, parentId: string | null, checkpoint: string, metadata: string];
+
+/** Rows of one `put` or `putWrites`. `bytes` is their size, roughly. */
+export interface CheckpointRows {
+  blobs: BlobRow[];
+  writes: WriteRow[];
+  checkpoints: CheckpointRowIn[];
+  bytes: number;
+}
+
+const COLUMNS = /* sql */ `
+  k.thread_id, k.checkpoint_ns, k.checkpoint_id, k.parent_checkpoint_id, k.checkpoint, k.metadata, k.run_id,
+  checkpoint_values(k.thread_id, k.checkpoint_ns, k.checkpoint) as channel_values,
+  checkpoint_pending_writes(k.thread_id, k.checkpoint_ns, k.checkpoint_id) as pending_writes`;
+
+/** The checkpoint stored last, by Postgres' own sequence: checkpoint ids are a worker's clock. */
+export function selectLatest(threadId: string, ns: string): QueryConfig {
+  return {
+    name: "checkpoint_latest",
+    text: `select ${COLUMNS} from checkpoints k where k.thread_id = $1 and k.checkpoint_ns = $2 order by k.seq desc limit 1`,
+    values: [threadId, ns],
+  };
+}
+
+export function selectById(threadId: string, ns: string, checkpointId: string): QueryConfig {
+  return {
+    name: "checkpoint_by_id",
+    text: `select ${COLUMNS} from checkpoints k where k.thread_id = $1 and k.checkpoint_ns = $2 and k.checkpoint_id = $3`,
+    values: [threadId, ns, checkpointId],
+  };
+}
+
+export interface ListFilter {
+  threadId: string;
+  ns?: string | undefined;
+  checkpointId?: string | undefined;
+  /** Checkpoints stored before this one, whatever its namespace. */
+  before?: string | undefined;
+  /** JSON text; metadata contains it. */
+  metadata?: string | undefined;
+  limit?: number | undefined;
+}
+
+/** Newest first. */
+export function selectList(filter: ListFilter): QueryConfig {
+  const values: unknown[] = [filter.threadId];
+  const where = ["k.thread_id = $1"];
+  const add = (value: unknown, condition: (parameter: string) => string) => {
+    values.push(value);
+    where.push(condition(`$${values.length}`));
+  };
+  if (filter.ns !== undefined) add(filter.ns, (p) => `k.checkpoint_ns = ${p}`);
+  if (filter.checkpointId !== undefined) add(filter.checkpointId, (p) => `k.checkpoint_id = ${p}`);
+  if (filter.metadata !== undefined) add(filter.metadata, (p) => `k.metadata @> ${p}::jsonb`);
+  if (filter.before !== undefined) {
+    add(filter.before, (p) => `k.seq < (select min(b.seq) from checkpoints b where b.thread_id = $1 and b.checkpoint_id = ${p})`);
+  }
+  let text = `select ${COLUMNS} from checkpoints k where ${where.join(" and ")} order by k.seq desc`;
+  if (filter.limit !== undefined) {
+    values.push(filter.limit);
+    text += ` limit $${values.length}`;
+  }
+  return { text, values };
+}
+
+/**
+ * One statement for the rows of many runs, each fenced on its own: only rows of runs that are running under the given
+ * attempt are stored. The row locks are taken in the order of run ids, as in renewals: unordered, two groups and a renewal
+ * deadlock. `for key share` does not conflict with a renewal, and does conflict with the FOR UPDATE of whatever ends an
+ * attempt. A row of another run that is overwritten is kept as an image for a rollback.
+ */
+const WRITE_GROUP = /* sql */ `
+with fence(run_id, attempt) as (select * from unnest($1::uuid[], $2::int[])),
+held as (
+  select r.run_id from runs r join fence f on f.run_id = r.run_id and f.attempt = r.attempt
+   where r.status = 'running' order by r.run_id for key share of r),
+new_blobs as (
+  insert into checkpoint_blobs (run_id, thread_id, checkpoint_ns, channel, version, type, blob)
+  select * from unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bytea[]) t(a, b, c, d, e, f, g)
+   where a in (select run_id from held)
+  on conflict do nothing),
+writes(run_id, thread_id, checkpoint_ns, checkpoint_id, task_id, idx, channel, type, blob, task_path) as (
+  select * from unnest($10::uuid[], $11::text[], $12::text[], $13::text[], $14::text[], $15::int[], $16::text[], $17::text[], $18::bytea[], $19::text[])
+    t(a, b, c, d, e, f, g, h, i, j) where a in (select run_id from held)),
+write_images as (
+  insert into overwritten_writes (overwritten_by, thread_id, checkpoint_ns, checkpoint_id, task_id, idx, channel, type, blob, run_id, task_path)
+  select n.run_id, o.thread_id, o.checkpoint_ns, o.checkpoint_id, o.task_id, o.idx, o.channel, o.type, o.blob, o.run_id, o.task_path
+    from writes n join checkpoint_writes o using (thread_id, checkpoint_ns, checkpoint_id, task_id, idx)
+   where o.run_id is distinct from n.run_id
+  on conflict do nothing),
+new_writes as (
+  insert into checkpoint_writes (run_id, thread_id, checkpoint_ns, checkpoint_id, task_id, idx, channel, type, blob, task_path)
+  select * from writes
+  on conflict (thread_id, checkpoint_ns, checkpoint_id, task_id, idx)
+    do update set channel = excluded.channel, type = excluded.type, blob = excluded.blob, run_id = excluded.run_id, task_path = excluded.task_path),
+points(run_id, thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata, n) as (
+  select * from unnest($20::uuid[], $21::text[], $22::text[], $23::text[], $24::text[], $25::jsonb[], $26::jsonb[]) with ordinality t(a, b, c, d, e, f, g, n)
+   where a in (select run_id from held)),
+point_images as (
+  insert into overwritten_checkpoints (overwritten_by, thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata, run_id)
+  select n.run_id, o.thread_id, o.checkpoint_ns, o.checkpoint_id, o.parent_checkpoint_id, o.checkpoint, o.metadata, o.run_id
+    from points n join checkpoints o using (thread_id, checkpoint_ns, checkpoint_id)
+   where o.run_id is distinct from n.run_id
+  on conflict do nothing),
+new_points as (
+  insert into checkpoints (run_id, thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
+  select run_id, thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata from points order by n
+  on conflict (thread_id, checkpoint_ns, checkpoint_id)
+    do update set checkpoint = excluded.checkpoint, metadata = excluded.metadata, run_id = excluded.run_id)
+select run_id from held`;
+
+/** The statement for a group. Returns the ids of the runs whose rows were stored. */
+export function writeGroup(group: { fence: Fence; rows: CheckpointRows }[]): QueryConfig {
+  const fences = new Map(group.map(({ fence }) => [fence.runId, fence.attempt]));
+  const rowsOf = <K extends "blobs" | "writes" | "checkpoints">(kind: K) =>
+    group.flatMap(({ fence, rows }) => rows[kind].map((row) => [fence.runId, ...row] as unknown[]));
+  return {
+    name: "checkpoint_write_group",
+    text: WRITE_GROUP,
+    values: [
+      [...fences.keys()],
+      [...fences.values()],
+      ...columns(unique(rowsOf("blobs"), 5), 7),
+      ...columns(unique(rowsOf("writes"), 6), 10),
+      ...columns(unique(rowsOf("checkpoints"), 4), 7),
+    ],
+  };
+}
+
+/** The same rows without a fence, for whoever holds the thread's row in a transaction: edits. */
+export function writeUnfenced(rows: CheckpointRows): QueryConfig[] {
+  const statements: QueryConfig[] = [];
+  for (const values of rows.blobs) {
+    statements.push({
+      text: `insert into checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob) values ($1, $2, $3, $4, $5, $6) on conflict do nothing`,
+      values,
+    });
+  }
+  for (const values of rows.writes) {
+    statements.push({
+      text: `insert into checkpoint_writes (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, channel, type, blob, task_path)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+             on conflict (thread_id, checkpoint_ns, checkpoint_id, task_id, idx)
+               do update set channel = excluded.channel, type = excluded.type, blob = excluded.blob, task_path = excluded.task_path, run_id = null`,
+      values,
+    });
+  }
+  for (const values of rows.checkpoints) {
+    statements.push({
+      text: `insert into checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
+             values ($1, $2, $3, $4, $5, $6)
+             on conflict (thread_id, checkpoint_ns, checkpoint_id) do update set checkpoint = excluded.checkpoint, metadata = excluded.metadata`,
+      values,
+    });
+  }
+  return statements;
+}
+
+const columns = (rows: unknown[][], n: number): unknown[][] => Array.from({ length: n }, (_, i) => rows.map((row) => row[i]));
+
+/** The last row wins where a group holds one key twice: `on conflict do update` may touch a row only once per statement. */
+function unique(rows: unknown[][], keyLength: number): unknown[][] {
+  return rows.length < 2 ? rows : [...new Map(rows.map((row) => [row.slice(0, keyLength).join("\0"), row])).values()];
+}

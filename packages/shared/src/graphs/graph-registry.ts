@@ -1,0 +1,116 @@
+import type { RunnableConfig } from "@langchain/core/runnables";
+import type { BaseCheckpointSaver } from "@langchain/langgraph-checkpoint";
+import type { Pregel } from "@langchain/langgraph/pregel";
+import { messageOf, NotFound } from "../errors.ts";
+import type { Logger } from "../process/logger.ts";
+import { readGraphConfig, type GraphConfig, type GraphEntry } from "./langgraph-json.ts";
+import { loadModule } from "./load-module.ts";
+
+// eslint-disable-next-line typescript/no-explicit-any -- Pregel's type parameters are those of graphs we do not know
+export type CompiledGraph = Pregel<any, any, any>;
+/** An export may be called per run: it gets the run's config. */
+type GraphFactory = (config: RunnableConfig) => unknown;
+
+interface LoadedGraph {
+  entry: GraphEntry;
+  source: CompiledGraph | GraphFactory | undefined;
+  /** Why the graph cannot be used, with its file. */
+  problem: string | undefined;
+}
+
+export interface GraphDescription {
+  name: string;
+  description: string | null;
+  /** Set when the graph could not be loaded. */
+  error?: string;
+}
+
+/**
+ * The graphs of a langgraph.json, loaded once and compiled once per process. A graph that cannot be loaded is named with its
+ * file and its error and does not take the others down.
+ */
+export class GraphRegistry {
+  readonly #graphs: ReadonlyMap<string, LoadedGraph>;
+
+  private constructor(graphs: LoadedGraph[]) {
+    this.#graphs = new Map(graphs.map((graph) => [graph.entry.id, graph]));
+  }
+
+  static async load(path: string, logger: Logger): Promise<{ registry: GraphRegistry; config: GraphConfig }> {
+    const config = await readGraphConfig(path);
+    const graphs: LoadedGraph[] = [];
+    for (const entry of config.graphs) graphs.push(await loadGraph(entry, logger)); // one after the other: modules share imports
+    return { registry: new GraphRegistry(graphs), config };
+  }
+
+  get ids(): string[] {
+    return [...this.#graphs.keys()];
+  }
+
+  has(graphId: string): boolean {
+    return this.#graphs.has(graphId);
+  }
+
+  describe(): GraphDescription[] {
+    return [...this.#graphs.values()].map(({ entry, problem }) => ({
+      name: entry.id,
+      description: entry.description ?? null,
+      ...(problem === undefined ? {} : { error: "the graph could not be loaded; see the log of the server" }),
+    }));
+  }
+
+  /** @throws NotFound naming the graphs that exist. */
+  require(graphId: string): void {
+    if (!this.has(graphId)) {
+      throw new NotFound("graph", `Graph "${graphId}" does not exist. There are: ${this.ids.join(", ") || "none"}`);
+    }
+  }
+
+  /**
+   * The graph with a saver of its own, without a change to the shared one: several runs use it at once.
+   * @throws NotFound for an unknown id; Error with the file and the reason for a graph that could not be loaded.
+   */
+  async bind(graphId: string, saver: BaseCheckpointSaver, config: RunnableConfig = {}): Promise<CompiledGraph> {
+    this.require(graphId);
+    const { source, problem } = this.#graphs.get(graphId) as LoadedGraph;
+    if (source === undefined) throw new GraphNotLoaded(problem ?? "unknown");
+    const graph = isCompiled(source) ? source : compile(await source(config));
+    if (graph === undefined) throw new GraphNotLoaded(`the factory of graph "${graphId}" returned no graph`);
+    return Object.create(graph, { checkpointer: { value: saver, writable: true, enumerable: true } }) as CompiledGraph;
+  }
+}
+
+/** A run on a graph whose module failed to load. */
+export class GraphNotLoaded extends Error {
+  override readonly name = "GraphNotLoaded";
+}
+
+async function loadGraph(entry: GraphEntry, logger: Logger): Promise<LoadedGraph> {
+  try {
+    const module = await loadModule(entry.file);
+    const exported = await module[entry.exportName];
+    if (exported === undefined) {
+      const names = Object.keys(module).join(", ");
+      throw new Error(`the module has no export "${entry.exportName}"; it exports: ${names || "nothing"}`);
+    }
+    const graph = compile(exported) ?? (typeof exported === "function" ? (exported as GraphFactory) : undefined);
+    if (graph === undefined) throw new Error(`the export "${entry.exportName}" is no graph, no graph builder and no function`);
+    return { entry, source: graph, problem: undefined };
+  } catch (error) {
+    const problem = `graph "${entry.id}" (${entry.file}): ${messageOf(error)}`;
+    logger.error({ graph: entry.id, file: entry.file, err: messageOf(error) }, "a graph could not be loaded");
+    return { entry, source: undefined, problem };
+  }
+}
+
+/** A compiled graph as it is, a builder compiled; undefined for anything else. Judged by shape: a project brings its own LangGraph. */
+function compile(exported: unknown): CompiledGraph | undefined {
+  if (typeof exported !== "object" || exported === null) return undefined;
+  if (isCompiled(exported)) return exported;
+  if ("compile" in exported && typeof exported.compile === "function") return (exported.compile as () => CompiledGraph)();
+  return undefined;
+}
+
+function isCompiled(value: object): value is CompiledGraph {
+  return "streamMode" in value && "nodes" in value && "channels" in value && "stream" in value;
+}

@@ -1,0 +1,271 @@
+import { toJsonb } from "../postgres/jsonb.ts";
+import type { Queryable } from "../postgres/pool.ts";
+import { retryConflicts } from "../postgres/transaction.ts";
+import type { CancelAction, ClaimedRun, Dispatch, MultitaskStrategy, Run, RunError, RunKwargs, RunStatus } from "./run.ts";
+
+/** The only SQL on `runs`. Create, claim and settle are functions of the migrations: one round trip each. */
+
+export interface NewRun {
+  tenantId: string;
+  threadId: string;
+  threadMustExist: boolean;
+  /** Refuse a thread that belongs to another graph. */
+  bindGraph: boolean;
+  runId: string;
+  assistantId: string;
+  graphId: string;
+  kwargs: RunKwargs;
+  metadata: Record<string, unknown>;
+  threadMetadata: Record<string, unknown>;
+  strategy: MultitaskStrategy;
+  delaySeconds: number;
+  /** The run answers a question that must be waiting now. */
+  resume: { interrupt_id?: string; map?: Record<string, unknown>; value?: unknown } | undefined;
+  idempotency: { key: string; requestHash: string } | undefined;
+}
+
+export type CreateOutcome =
+  | { outcome: "created"; dispatch: Dispatch | null; cancelled: { run_id: string; was: "pending" | "running" }[]; created_at: string }
+  | { outcome: "replayed"; run_id: string; thread_id: string }
+  | { outcome: "key_reused" }
+  | {
+      outcome: "thread_missing" | "other_graph" | "thread_busy" | "not_interrupted" | "unknown_interrupt" | "several_interrupts";
+      waiting: string[] | null;
+      graph_id: string | null;
+      status: string | null;
+    };
+
+/** Accepts a run: thread, multitask decision, idempotency and row in one transaction. */
+export async function createRun(db: Queryable, run: NewRun): Promise<CreateOutcome> {
+  return retryConflicts(async () => {
+    const { rows } = await db.query<{ result: CreateOutcome }>({
+      name: "run_create",
+      text: "select create_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) as result",
+      values: [
+        run.tenantId, run.threadId, run.threadMustExist, run.bindGraph, run.runId, run.assistantId, run.graphId,
+        JSON.stringify(run.kwargs), toJsonb(run.metadata), toJsonb(run.threadMetadata), run.strategy, run.delaySeconds,
+        run.resume === undefined ? null : JSON.stringify(run.resume), run.idempotency?.key ?? null, run.idempotency?.requestHash ?? null,
+      ], // prettier-ignore
+    });
+    return only(rows).result;
+  });
+}
+
+export type ClaimOutcome =
+  | {
+      outcome: "claimed";
+      run: ClaimedRun;
+      /** The latest root checkpoint of the thread: a `CheckpointRow` of graphs/checkpoints, or null on a new thread. */
+      checkpoint: unknown;
+      /** Whether a root checkpoint of this run exists: what it was asked has taken effect. */
+      applied: boolean;
+    }
+  | { outcome: "gone" | "not_pending" | "not_due" | "not_head" | "alone" };
+
+/** Makes `holder` the holder of a run. The lease starts at Postgres' clock, after the locks. */
+export async function claimRun(db: Queryable, runId: string, holder: string, leaseSeconds: number, alone: boolean): Promise<ClaimOutcome> {
+  return retryConflicts(async () => {
+    const { rows } = await db.query<ClaimOutcome>({
+      name: "run_claim",
+      text: "select * from claim_run($1, $2, $3, $4)",
+      values: [runId, holder, leaseSeconds, alone],
+    });
+    return only(rows);
+  });
+}
+
+/** What an attempt came to. */
+export interface Settlement {
+  outcome: "success" | "error" | "timeout" | "interrupted" | "handed_over" | "lost";
+  error?: RunError;
+  /** Root state, as clients see it. Absent when nothing is known: the thread keeps what it has. */
+  values?: unknown;
+  /** Task id → its questions. */
+  interrupts?: Record<string, unknown[]>;
+  /** The graph stopped before its end: at a question or a breakpoint. */
+  hasNext?: boolean;
+  /** The root checkpoint that the attempt stored last. */
+  checkpointId?: string | undefined;
+  reason?: string;
+  /** Whether a lost lease may count against the run: not while Postgres was away. */
+  counts?: boolean;
+}
+
+export type SettleOutcome =
+  | { outcome: "fenced" }
+  | { outcome: "settled"; status: RunStatus | "rollback"; error?: RunError | null; tenant_id: string; thread_id: string; next: Dispatch | null };
+
+/** Leases that a run may lose while it has a holder to itself. */
+const MAX_SOLO_LOSSES = 3;
+
+/**
+ * Ends an attempt, whoever does it. A cancel recorded before wins over the outcome. Releases the thread's next run.
+ * `fenced` means that the attempt is not the run's any more; nothing was changed.
+ */
+export async function settleRun(db: Queryable, runId: string, attempt: number, settlement: Settlement): Promise<SettleOutcome> {
+  const json = (value: unknown) => (value === undefined ? null : toJsonb(value));
+  return retryConflicts(async () => {
+    const { rows } = await db.query<{ result: SettleOutcome }>({
+      name: "run_settle",
+      text: "select settle_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) as result",
+      values: [
+        runId, attempt, settlement.outcome, json(settlement.error), json(settlement.values), json(settlement.interrupts),
+        settlement.hasNext ?? false, settlement.checkpointId ?? null, settlement.reason ?? null, settlement.counts ?? true, MAX_SOLO_LOSSES,
+      ], // prettier-ignore
+    });
+    return only(rows).result;
+  });
+}
+
+export interface Renewal {
+  run_id: string;
+  attempt: number;
+  cancel_action: CancelAction | null;
+}
+
+/**
+ * Renews leases in one statement, locking in the order of run ids. A run that is not in the result is lost.
+ * Returns a pending cancel, so that a lost message costs seconds, not correctness.
+ */
+export const RENEW_LEASES = /* sql */ `
+  with fence(run_id, attempt) as (select * from unnest($1::uuid[], $2::int[])),
+  held as (
+    select r.run_id from runs r join fence f on f.run_id = r.run_id and f.attempt = r.attempt
+     where r.status = 'running' order by r.run_id for no key update of r)
+  update runs set lease_expires_at = clock_timestamp() + make_interval(secs => $3)
+    from held where runs.run_id = held.run_id
+  returning runs.run_id, runs.attempt, runs.cancel_action`;
+
+/** Fixes the answers of a run at its first claim, before the graph sees them. False when the lease is lost. */
+export async function storeResumeMap(db: Queryable, runId: string, attempt: number, answers: Record<string, unknown>): Promise<boolean> {
+  const { rowCount } = await db.query(
+    "update runs set resume_map = $3 where run_id = $1 and attempt = $2 and status = 'running'",
+    [runId, attempt, JSON.stringify(answers)],
+  );
+  return rowCount === 1;
+}
+
+export type CancelOutcome =
+  | { outcome: "missing" }
+  | { outcome: "ended" | "asked"; status: RunStatus; attempt: number }
+  | { outcome: "cancelled"; status: "interrupted" | "rollback"; attempt: number; next: Dispatch | null };
+
+/** Ends a pending run at once; asks the holder of a running one to stop. */
+export async function cancelRun(
+  db: Queryable,
+  run: { tenantId: string; threadId: string; runId: string; action: CancelAction; reason?: string | undefined },
+): Promise<CancelOutcome> {
+  return retryConflicts(async () => {
+    const { rows } = await db.query<{ result: CancelOutcome }>("select cancel_run($1, $2, $3, $4, $5) as result", [
+      run.tenantId, run.threadId, run.runId, run.action, run.reason ?? null,
+    ]); // prettier-ignore
+    return only(rows).result;
+  });
+}
+
+const RUN_COLUMNS = /* sql */ `run_id, tenant_id, thread_id, assistant_id, graph_id, status, kwargs, metadata,
+  multitask_strategy, attempt, error, created_at, updated_at, started_at, ended_at`;
+
+export async function getRun(db: Queryable, tenantId: string, threadId: string, runId: string): Promise<Run | undefined> {
+  const { rows } = await db.query<Run>(
+    `select ${RUN_COLUMNS} from runs where run_id = $1 and tenant_id = $2 and thread_id = $3`,
+    [runId, tenantId, threadId],
+  );
+  return rows[0];
+}
+
+/** Newest first. */
+export async function listRuns(
+  db: Queryable,
+  tenantId: string,
+  threadId: string,
+  page: { limit: number; offset: number; status?: RunStatus | undefined },
+): Promise<Run[]> {
+  const { rows } = await db.query<Run>(
+    `select ${RUN_COLUMNS} from runs where tenant_id = $1 and thread_id = $2 and ($5::text is null or status = $5)
+      order by seq desc limit $3 offset $4`,
+    [tenantId, threadId, page.limit, page.offset, page.status ?? null],
+  );
+  return rows;
+}
+
+/** A run's end as a waiting client sees it, with the thread's values when it was this run that wrote them. */
+export interface RunEnd {
+  status: RunStatus;
+  attempt: number;
+  error: RunError | null;
+  /** Null when another run or an edit has written the thread's values since. */
+  values: unknown;
+  interrupts: Record<string, { id?: string; value: unknown }[]> | null;
+  is_current: boolean;
+}
+
+export async function getRunEnd(db: Queryable, tenantId: string, runId: string): Promise<RunEnd | undefined> {
+  const { rows } = await db.query<RunEnd>({
+    name: "run_end",
+    text: `select r.status, r.attempt, r.error, t.values_run_id is not distinct from r.run_id as is_current,
+                  case when t.values_run_id = r.run_id then t."values" end as "values",
+                  case when t.values_run_id = r.run_id then t.interrupts end as interrupts
+             from runs r join threads t using (tenant_id, thread_id) where r.run_id = $1 and r.tenant_id = $2`,
+    values: [runId, tenantId],
+  });
+  return rows[0];
+}
+
+/** Runs that are running under a lease that ran out. */
+export async function listExpired(db: Queryable, limit: number): Promise<{ run_id: string; attempt: number; tenant_id: string; thread_id: string; graph_id: string; cancel_action: CancelAction | null }[]> {
+  const { rows } = await db.query(
+    `select run_id, attempt, tenant_id, thread_id, graph_id, cancel_action from runs where status = 'running' and lease_expires_at < clock_timestamp()
+      order by lease_expires_at limit $1`,
+    [limit],
+  );
+  return rows;
+}
+
+/**
+ * Pending runs that the queue does not hold: those whose time has come, and those dispatched before `oldestWaitingMs`
+ * (Postgres time, ms), which a first-in-first-out queue would have delivered. Costs what is stranded, not what is pending.
+ */
+export async function listStranded(db: Queryable, oldestWaitingMs: number | null, slackSeconds: number, limit: number): Promise<string[]> {
+  const { rows } = await db.query<{ run_id: string }>({
+    name: "runs_stranded",
+    text: `(select run_id from runs where status = 'pending' and ready_at <= clock_timestamp() order by ready_at limit $3)
+           union
+           (select run_id from runs where status = 'pending' and dispatched_at is not null
+               and dispatched_at < least(clock_timestamp(), to_timestamp($1::double precision / 1000)) - make_interval(secs => $2)
+             order by dispatched_at limit $3)`,
+    values: [oldestWaitingMs, slackSeconds, limit],
+  });
+  return rows.map((row) => row.run_id);
+}
+
+/** Dispatches a run again if it is the runnable head of its thread. */
+export async function redispatchRun(db: Queryable, runId: string): Promise<Dispatch | null> {
+  return retryConflicts(async () => {
+    const { rows } = await db.query<{ result: Dispatch | null }>("select redispatch_run($1) as result", [runId]);
+    return rows[0]?.result ?? null;
+  });
+}
+
+export interface Demand {
+  runnable: number;
+  running: number;
+  /** Age of the oldest run that could be running and is not, in seconds. */
+  oldest_seconds: number;
+}
+
+/** What the fleet is asked for: the metric for autoscaling. The same query serves KEDA's postgresql scaler. */
+export async function getDemand(db: Queryable): Promise<Demand> {
+  const { rows } = await db.query<Demand>(`
+    select (select count(*) from runs where status = 'pending' and released_at is not null)::int as runnable,
+           (select count(*) from runs where status = 'running')::int as running,
+           coalesce((select extract(epoch from clock_timestamp() - min(released_at)) from runs
+                      where status = 'pending' and released_at is not null), 0)::double precision as oldest_seconds`);
+  return only(rows);
+}
+
+function only<T>(rows: T[]): T {
+  const [row] = rows;
+  if (row === undefined) throw new Error("a query that always returns a row returned none");
+  return row;
+}
