@@ -29,16 +29,26 @@ export function parseAmount(text: string, mark?: DecimalMark): number | undefine
   return negative ? -value : value;
 }
 
-/** Every amount that looks like money in a line (has a fraction of two digits, a currency or thousands groups). */
-export function findAmounts(line: string, mark?: DecimalMark): number[] {
+/**
+ * Every figure of a line that can be an amount, in order; dates and percentages are none. A plain space between two
+ * figures separates them unless `spaceGroups` is set: `2 100.00` may be a quantity and a price.
+ */
+export function findAmounts(line: string, mark?: DecimalMark, spaceGroups = false): number[] {
   const withoutNoise = line
-    .replace(/\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}-\d{2}-\d{2}/g, " ")
-    .replace(/\d+(?:[.,]\d+)?\s*%/g, " ");
-  return [...withoutNoise.matchAll(MONEY)].flatMap(([match]) => parseAmount(match, mark) ?? []);
+    .replace(/\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}-\d{2}-\d{2}/g, " ; ")
+    .replace(/\d+(?:[.,]\d+)?\s*%/g, " ; ")
+    .replace(/(?<![A-Z])[A-Z]{3}(?=[\s\d.(-]|$)/g, " ; ");
+  const pattern = spaceGroups ? MONEY_WITH_SPACES : MONEY;
+  return [...withoutNoise.matchAll(pattern)].flatMap(([match]) => parseAmount(match, mark) ?? []);
 }
 
-const FIGURE = String.raw`(?:\d{1,3}(?:[.,'’\u00a0\u202f ]\d{3})+(?:[.,](?:\d{1,2}|[-–—]+))?|\d+[.,](?:\d{1,3}|[-–—]+)|\d+)`;
-const MONEY = new RegExp(String.raw`(?<![\w.,])\(?[-–]?\s?${FIGURE}(?![\w.,]*\d)-?\)?`, "g");
+const MONEY = money(String.raw`[.,'’\u202f]`);
+const MONEY_WITH_SPACES = money(String.raw`[.,'’\u202f ]`);
+
+function money(separator: string): RegExp {
+  const figure = String.raw`(?:\d{1,3}(?:${separator}\d{3})+(?:[.,](?:\d{1,2}|[-–—]+))?|\d+[.,](?:\d{1,3}|[-–—]+)|\d+)`;
+  return new RegExp(String.raw`(?<![\w.,])(?:\([€$£]?${figure}\)|[-–]?[€$£]?\s?${figure}-?)(?![\w]|[.,]\d)`, "g");
+}
 
 /** The fraction mark that the unambiguous amounts of a document use; undefined when none or both occur equally often. */
 export function decimalMarkOf(text: string): DecimalMark | undefined {
