@@ -103,6 +103,7 @@ async function untilItAnswers(server: ServerProcess, ended: () => string | undef
 
 /** SIGINT and SIGTERM end in order; SIGQUIT is "at once" to Postgres, which recovers from its log at the next start. */
 async function endProcess(pid: number, signal: "INT" | "TERM", exited: Promise<string>): Promise<void> {
+  signalProcess(pid, "SIGCONT"); // a stopped process would not hear the rest
   for (const next of [`SIG${signal}`, "SIGQUIT", "SIGKILL"] as const) {
     if (!signalProcess(pid, next)) break;
     if (await settlesWithin(exited, STOP_TIMEOUT_MS)) return;

@@ -1,0 +1,97 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { reasonOf, StartupError } from "../stack/startup-error.ts";
+import { readEvents, type StreamEvent } from "./sse-events.ts";
+
+export interface FollowOptions {
+  readonly url: string;
+  readonly graph: string;
+  readonly body: unknown;
+  readonly apiKey: string | undefined;
+  /** Hears what happens to the connection. */
+  say(line: string): void;
+}
+
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 4_000;
+const PATIENCE_MS = 120_000;
+
+/**
+ * Starts a run and yields its events to the end. When the connection drops, it takes the stream up again after the last
+ * event it has seen: the server replays what came in between.
+ */
+export async function* followRun(options: FollowOptions): AsyncGenerator<StreamEvent> {
+  const { url, graph, say } = options;
+  let response = await submit(options);
+  const run = response.headers.get("content-location");
+  if (run === null) throw new Error(`${url} did not say where the run is (no Content-Location)`);
+  say(`run ${run.split("/").at(-1)} of ${graph}: ${url}${run}`);
+
+  let lastEventId: string | undefined;
+  for (;;) {
+    try {
+      for await (const event of readEvents(bodyOf(response))) {
+        lastEventId = event.id ?? lastEventId;
+        yield event;
+        if (event.event === "end") return;
+      }
+      say("the stream broke off; taking it up again");
+    } catch (error) {
+      say(`the connection is gone (${causeOf(error)}); taking it up again`);
+    }
+    response = await rejoin(`${url}${run}/stream`, lastEventId, options.apiKey);
+    say("connected again");
+  }
+}
+
+async function submit({ url, graph, body, apiKey }: FollowOptions): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(`${url}/graphs/${graph}/stream`, {
+      method: "POST",
+      headers: { "content-type": "application/json", accept: "text/event-stream", ...authorisation(apiKey) },
+      body: JSON.stringify(body),
+    });
+  } catch (error) {
+    throw new StartupError("demo", `nothing answers at ${url} (${causeOf(error)})`, {
+      remedy: "npm start   (in another terminal)\nor npm run demo -- --url http://host:port",
+      cause: error,
+    });
+  }
+  if (response.ok) return response;
+  throw new StartupError("demo", `${url} answered ${response.status}: ${(await response.text()).slice(0, 500)}`);
+}
+
+/** Knocks until the server lets us in again, for as long as somebody may wait. */
+async function rejoin(stream: string, lastEventId: string | undefined, apiKey: string | undefined): Promise<Response> {
+  const deadline = performance.now() + PATIENCE_MS;
+  let why = "";
+  for (let pause = FIRST_PAUSE_MS; performance.now() < deadline; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+    await delay(pause);
+    try {
+      const headers = { accept: "text/event-stream", ...authorisation(apiKey) };
+      const response = await fetch(stream, {
+        headers: lastEventId === undefined ? headers : { ...headers, "last-event-id": lastEventId },
+      });
+      if (response.ok) return response;
+      why = `answer ${response.status}: ${(await response.text()).slice(0, 500)}`;
+      if (response.status < 500 && response.status !== 429) break;
+    } catch (error) {
+      why = causeOf(error);
+    }
+  }
+  throw new StartupError("demo", `could not take up ${stream} again (${why})`, { remedy: `curl -N ${stream}` });
+}
+
+function bodyOf(response: Response): ReadableStream<Uint8Array> {
+  if (!response.body) throw new Error("the answer has no body");
+  return response.body;
+}
+
+function authorisation(apiKey: string | undefined): Record<string, string> {
+  return apiKey === undefined ? {} : { "x-api-key": apiKey };
+}
+
+/** `fetch failed` says nothing; its cause does. */
+function causeOf(error: unknown): string {
+  return reasonOf((error as { cause?: unknown }).cause ?? error);
+}

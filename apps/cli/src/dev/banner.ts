@@ -1,0 +1,70 @@
+import { join } from "node:path";
+import { formatDuration, style } from "../terminal.ts";
+import { displayPath, type DevStack } from "./dev-stack.ts";
+import type { Project } from "./project.ts";
+
+export interface Running {
+  readonly url: string;
+  readonly workers: number;
+  readonly databases: DevStack["databases"];
+  readonly project: Project;
+  readonly stateFolder: string;
+}
+
+/** The graph of the example project that shows most: documents go through several agents. */
+const SHOWCASE = "document_processor";
+
+/** Pages that a gateway may have; shown when they answer. */
+const PAGES = { docs: "/docs", console: "/console", metrics: "/metrics" };
+
+/** What the user sees when everything is up: where it is, and two commands to try. */
+export async function describeRunning({ url, workers, databases, project, stateFolder }: Running): Promise<string> {
+  const pages = await Promise.all(
+    Object.entries(PAGES).map(async ([name, path]) => ((await answers(url + path)) ? `${name} ${url}${path}` : "")),
+  );
+  const rows = {
+    api: style("bold", url),
+    "": pages.filter(Boolean).join("   "),
+    graphs: project.graphIds.join(", "),
+    workers: String(workers),
+    postgres: databases.postgres,
+    redis: databases.redis,
+    logs: displayPath(join(stateFolder, "logs")),
+  };
+  const table = Object.entries(rows)
+    .filter(([, text]) => text !== "")
+    .map(([name, text]) => `  ${style("dim", name.padEnd(9))} ${text}`);
+  return [
+    "",
+    style("green", `Flotilla is running`) + style("dim", ` (after ${formatDuration(performance.now())})`),
+    "",
+    ...table,
+    "",
+    "Try it, in another terminal:",
+    "",
+    ...commandsToTry(url, project).map((command) => `  ${style("bold", command)}`),
+    "",
+    style("dim", "Ctrl-C stops everything; runs that are going on continue at the next start."),
+  ].join("\n");
+}
+
+/** Two commands that can be copied as they are: one that shows, one that is plain HTTP. */
+function commandsToTry(url: string, project: Project): string[] {
+  const isExample = project.graphIds.includes(SHOWCASE);
+  const graph = isExample ? SHOWCASE : (project.graphIds[0] ?? "");
+  const text = "Invoice 4711 of 3 May 2026\nGreen Energy Ltd, London\nTotal due: EUR 1,250.00 by 2 June 2026";
+  const input = isExample ? { documents: [{ name: "invoice.txt", media_type: "text/plain", text }] } : {};
+  const body = JSON.stringify({ input, stream_mode: ["updates", "custom"] });
+  const stream = `curl -N ${url}/graphs/${graph}/stream -H 'content-type: application/json' -d '${body}'`;
+  return isExample ? ["npm run demo", stream] : [`curl -s ${url}/graphs/${graph}/schemas`, stream];
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(1_000) });
+    await response.body?.cancel();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
