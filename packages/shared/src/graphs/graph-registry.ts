@@ -3,7 +3,7 @@ import type { BaseCheckpointSaver } from "@langchain/langgraph-checkpoint";
 import type { Pregel } from "@langchain/langgraph/pregel";
 import { messageOf, NotFound } from "../errors.ts";
 import type { Logger } from "../process/logger.ts";
-import { readGraphConfig, type GraphConfig, type GraphEntry } from "./langgraph-json.ts";
+import type { GraphConfig, GraphEntry } from "./langgraph-json.ts";
 import { loadModule } from "./load-module.ts";
 
 // eslint-disable-next-line typescript/no-explicit-any -- Pregel's type parameters are those of graphs we do not know
@@ -36,11 +36,11 @@ export class GraphRegistry {
     this.#graphs = new Map(graphs.map((graph) => [graph.entry.id, graph]));
   }
 
-  static async load(path: string, logger: Logger): Promise<{ registry: GraphRegistry; config: GraphConfig }> {
-    const config = await readGraphConfig(path);
+  /** Loads the graphs of a langgraph.json whose `env` the caller has put into the environment. */
+  static async load(config: GraphConfig, logger: Logger): Promise<GraphRegistry> {
     const graphs: LoadedGraph[] = [];
     for (const entry of config.graphs) graphs.push(await loadGraph(entry, logger)); // one after the other: modules share imports
-    return { registry: new GraphRegistry(graphs), config };
+    return new GraphRegistry(graphs);
   }
 
   get ids(): string[] {

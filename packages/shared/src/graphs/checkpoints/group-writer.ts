@@ -21,6 +21,8 @@ export interface GroupWriterOptions {
   maxGroupBytes?: number;
   onWritten?(seconds: number, runs: number): void;
   onFenced?(runId: string): void;
+  /** Test hook around each statement. */
+  failpoint?(name: "before_checkpoint" | "after_checkpoint"): Promise<void>;
 }
 
 /**
@@ -125,8 +127,10 @@ export class GroupWriter {
   }
 
   async #execute(group: Operation[]): Promise<void> {
+    await this.#options.failpoint?.("before_checkpoint");
     const started = performance.now();
     const { rows } = await this.#options.pool.query<{ run_id: string }>(writeGroup(group));
+    await this.#options.failpoint?.("after_checkpoint");
     const held = new Set(rows.map((row) => row.run_id));
     this.#options.onWritten?.((performance.now() - started) / 1000, held.size);
     for (const { fence, resolve, reject } of group) {

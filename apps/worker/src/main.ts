@@ -1,0 +1,142 @@
+import { readGraphConfig } from "@flotilla/shared/graphs/langgraph-json";
+import { GroupWriter } from "@flotilla/shared/graphs/checkpoints/group-writer";
+import { GraphRegistry } from "@flotilla/shared/graphs/graph-registry";
+import { messageOf } from "@flotilla/shared/errors";
+import { controlChannel } from "@flotilla/shared/events/event-keys";
+import { WakeUps } from "@flotilla/shared/events/wake-ups";
+import { createRegistry } from "@flotilla/shared/metrics/process-metrics";
+import { ClockCheck } from "@flotilla/shared/postgres/clock";
+import { requireSchema } from "@flotilla/shared/postgres/migrate";
+import { createPool } from "@flotilla/shared/postgres/pool";
+import { parseEnv } from "@flotilla/shared/process/env";
+import { noFailpoint, parseFailpoints } from "@flotilla/shared/process/failpoints";
+import { Lifecycle } from "@flotilla/shared/process/lifecycle";
+import { createLogger } from "@flotilla/shared/process/logger";
+import { LoopWatchdog } from "@flotilla/shared/process/loop-watchdog";
+import { stopOnSignals } from "@flotilla/shared/process/signals";
+import { RunQueue } from "@flotilla/shared/queue/run-queue";
+import { connectRedis } from "@flotilla/shared/redis/connection";
+import { VERSION } from "@flotilla/shared/version";
+import { workerEnv } from "./config.ts";
+import { HealthServer } from "./health-server.ts";
+import { WorkerMetrics } from "./metrics.ts";
+import { RunConsumer } from "./run-consumer.ts";
+import { Drain } from "./runs/drain.ts";
+import { executeAlone } from "./runs/execute-alone.ts";
+import { executeRun } from "./runs/execute-run.ts";
+import { Leases } from "./runs/lease.ts";
+import { RunContext } from "./runs/run-context.ts";
+import { startWorker } from "./start-worker.ts";
+
+// The entry of a worker process: environment, wiring, signals. The only file here that touches `process`.
+
+/** A loop that is later than this makes the worker unready, in ms. */
+const LATE_MS = 1_000;
+/** Before the end of the grace period, nodes that still run are aborted, in s. */
+const ABORT_BEFORE_END_SECS = 5;
+
+try {
+  const config = parseEnv(workerEnv, process.env);
+  process.title = config.FLOTILLA_PROCESS_TITLE;
+  const logger = createLogger(config.LOG_LEVEL, { process: config.FLOTILLA_PROCESS_TITLE, pid: process.pid });
+  const lifecycle = new Lifecycle();
+
+  const pool = createPool({
+    databaseUrl: config.DATABASE_URL,
+    minSize: config.POOL_MIN_SIZE,
+    maxSize: config.POOL_MAX_SIZE,
+    applicationName: config.FLOTILLA_PROCESS_TITLE,
+    preparedStatements: config.PREPARED_STATEMENTS,
+    logger,
+  });
+  lifecycle.onStop(() => pool.end());
+  await requireSchema(pool);
+
+  const graphConfig = await readGraphConfig(config.FLOTILLA_CONFIG);
+  for (const [name, value] of Object.entries(graphConfig.env)) process.env[name] ??= value;
+  const registry = await GraphRegistry.load(graphConfig, logger);
+
+  const producer = connectRedis(config.REDIS_URL, "producer", logger);
+  lifecycle.onStop(() => producer.disconnect());
+  const subscriber = connectRedis(config.REDIS_URL, "subscriber", logger);
+  lifecycle.onStop(() => subscriber.disconnect());
+  const queue = new RunQueue({ redis: producer, prefix: config.REDIS_PREFIX, logger });
+
+  const failpoint =
+    process.env["NODE_ENV"] === "test" && process.env["FLOTILLA_FAILPOINTS"]
+      ? parseFailpoints(process.env["FLOTILLA_FAILPOINTS"], () => process.kill(process.pid, "SIGKILL"))
+      : noFailpoint;
+  const watchdog = lifecycle.add(new LoopWatchdog(LATE_MS, (lagMs) => logger.warn({ lag_ms: Math.round(lagMs) }, "the event loop was blocked")));
+  const clock = lifecycle.add(new ClockCheck(pool, logger));
+  const prometheus = createRegistry(VERSION, "worker", { pool, poolMax: config.POOL_MAX_SIZE, watchdog });
+  let consumer: RunConsumer | undefined;
+  const metrics = new WorkerMetrics(prometheus, config.N_JOBS_PER_WORKER, () => consumer?.active ?? 0);
+  const writer = new GroupWriter({
+    pool,
+    onWritten: (seconds) => metrics.checkpointsWritten(seconds),
+    onFenced: () => metrics.fenced(),
+    failpoint,
+  });
+  const leases = lifecycle.add(new Leases({ databaseUrl: config.DATABASE_URL, leaseSeconds: config.LEASE_SECS, logger }));
+  const drain = new Drain();
+  const draining = new AbortController();
+  const context = new RunContext();
+  context.install(logger);
+
+  const wakeUps = new WakeUps(subscriber);
+  await wakeUps.listen(controlChannel(config.REDIS_PREFIX), (message) => {
+    const [what, runId] = message.split(" ");
+    if (what === "cancel" && runId !== undefined) leases.renewNow(runId); // the row says what to do
+  });
+
+  const worker = startWorker({
+    parts: {
+      config, logger, pool, redis: producer, queue, registry, writer, leases, drain, context, metrics, failpoint,
+      executeAlone: (runId) =>
+        executeAlone(runId, { main: process.argv[1] as string, env: process.env, logger, draining: draining.signal }),
+    },
+    soloRun: config.FLOTILLA_SOLO_RUN,
+    executeRun,
+    openConsumer: (execute) => {
+      const redis = connectRedis(config.REDIS_URL, "worker", logger);
+      lifecycle.onStop(() => redis.disconnect());
+      return (consumer = new RunConsumer({ redis, prefix: config.REDIS_PREFIX, concurrency: config.N_JOBS_PER_WORKER, logger, execute }));
+    },
+    watchdog,
+  }); // prettier-ignore
+
+  stopOnSignals({
+    logger,
+    exit: (code) => process.exit(code),
+    stop: async () => {
+      draining.abort();
+      await worker.drain(config.SHUTDOWN_GRACE_SECS - ABORT_BEFORE_END_SECS);
+      await lifecycle.stop();
+    },
+  });
+
+  if (worker.solo === undefined) {
+    const server = lifecycle.add(
+      await HealthServer.start({
+        host: config.WORKER_HOST,
+        port: config.WORKER_PORT,
+        registry: prometheus,
+        unreadyReason: async () => {
+          if (drain.requested) return "draining";
+          if (watchdog.lagSeconds * 1000 > LATE_MS) return "the event loop is late";
+          if (!clock.isRight) return "the clock differs from Postgres'";
+          return (await pool.query("select 1").then(() => undefined, () => "Postgres is not reachable")); // prettier-ignore
+        },
+      }),
+    );
+    logger.info({ version: VERSION, url: server.url, graphs: registry.ids, concurrency: config.N_JOBS_PER_WORKER }, "worker ready");
+    process.send?.({ type: "ready", url: server.url });
+  } else {
+    await worker.solo;
+    await lifecycle.stop();
+    process.exit(0);
+  }
+} catch (error) {
+  process.stderr.write(`flotilla worker: ${messageOf(error)}\n`);
+  process.exit(1);
+}

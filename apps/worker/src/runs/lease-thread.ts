@@ -1,0 +1,96 @@
+import { parentPort, workerData } from "node:worker_threads";
+import pg from "pg";
+import { RENEW_LEASES, type Renewal } from "@flotilla/shared/runs/run-queries";
+import { BEAT, RENEWED, type FromLeaseThread, type HeldRun, type LeaseThreadData, type ToLeaseThread } from "./lease.ts";
+
+/** The thread that renews leases, see lease.ts. It knows Postgres and nothing else of the worker. */
+
+/** The main loop may be blocked for this long before its runs are given up, in ns. */
+const MAX_SILENCE = 60_000_000_000n;
+
+const { databaseUrl, leaseSeconds, shared } = workerData as LeaseThreadData;
+const memory = new BigInt64Array(shared);
+const held = new Map<string, HeldRun>();
+let client: pg.Client | undefined;
+let renewing = false;
+let again = false;
+
+/** A connection of its own: a busy pool must not cost a lease. */
+async function connect(): Promise<pg.Client> {
+  if (client !== undefined) return client;
+  const fresh = new pg.Client({
+    connectionString: databaseUrl,
+    application_name: "flotilla leases",
+    connectionTimeoutMillis: 2_000,
+    statement_timeout: 3_000,
+    query_timeout: 3_500,
+    keepAlive: true,
+  });
+  fresh.on("error", () => drop(fresh));
+  fresh.on("end", () => drop(fresh));
+  await fresh.connect();
+  return (client = fresh);
+}
+
+function drop(failed: pg.Client): void {
+  if (client === failed) client = undefined;
+  failed.end().catch(() => {});
+}
+
+async function renew(): Promise<void> {
+  if (renewing) {
+    again = true;
+    return;
+  }
+  renewing = true;
+  try {
+    do {
+      again = false;
+      await renewOnce();
+    } while (again);
+  } finally {
+    renewing = false;
+  }
+}
+
+async function renewOnce(): Promise<void> {
+  const runs = [...held.values()];
+  const started = process.hrtime.bigint();
+  if (started - Atomics.load(memory, BEAT) > MAX_SILENCE) return; // the main loop hangs: let the leases run out
+  if (runs.length === 0) {
+    Atomics.store(memory, RENEWED, started);
+    return;
+  }
+  let db: pg.Client | undefined;
+  try {
+    db = await connect();
+    const { rows } = await db.query<Renewal>({
+      name: "leases_renew",
+      text: RENEW_LEASES,
+      values: [runs.map((run) => run.runId), runs.map((run) => run.attempt), leaseSeconds],
+    });
+    Atomics.store(memory, RENEWED, started);
+    const kept = new Set(rows.map((row) => `${row.run_id} ${row.attempt}`));
+    const message: FromLeaseThread = {
+      type: "renewed",
+      lost: runs.filter((run) => !kept.has(`${run.runId} ${run.attempt}`)),
+      cancelled: rows.flatMap(({ run_id: runId, attempt, cancel_action: action }) => (action === null ? [] : [{ runId, attempt, action }])),
+    };
+    if (message.lost.length > 0 || message.cancelled.length > 0) parentPort?.postMessage(message);
+  } catch {
+    if (db !== undefined) drop(db); // tried again at the next turn; the main thread watches the time
+  }
+}
+
+const timer = setInterval(() => void renew(), (leaseSeconds * 1000) / 3);
+
+parentPort?.on("message", (message: ToLeaseThread) => {
+  if (message.type === "add") held.set(`${message.run.runId} ${message.run.attempt}`, message.run);
+  if (message.type === "remove") held.delete(`${message.run.runId} ${message.run.attempt}`);
+  if (message.type === "renew") void renew();
+  if (message.type === "stop") {
+    clearInterval(timer);
+    parentPort?.close();
+    client?.end().catch(() => {});
+  }
+});

@@ -1,0 +1,24 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { Logger } from "@flotilla/shared/process/logger";
+import type { Lease } from "./lease.ts";
+
+/**
+ * Ties what runs asynchronously to the run whose code started it, so that a promise that a node forgot to await fails that
+ * run and not the nine others on the worker.
+ */
+export class RunContext {
+  readonly #storage = new AsyncLocalStorage<Lease>();
+
+  run<T>(lease: Lease, work: () => Promise<T>): Promise<T> {
+    return this.#storage.run(lease, work);
+  }
+
+  /** Handles unhandled rejections of the process. */
+  install(logger: Logger): void {
+    process.on("unhandledRejection", (reason) => {
+      const lease = this.#storage.getStore();
+      logger.error({ err: reason, attributed: lease !== undefined }, "a rejection was not handled");
+      lease?.abort(reason instanceof Error ? reason : new Error(String(reason)));
+    });
+  }
+}

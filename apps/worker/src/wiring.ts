@@ -1,0 +1,113 @@
+import { hostname } from "node:os";
+import { randomBytes } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import { LeaseLost, messageOf } from "@flotilla/shared/errors";
+import { EventLog } from "@flotilla/shared/events/event-log";
+import { selectById } from "@flotilla/shared/graphs/checkpoints/checkpoint-queries";
+import type { CheckpointRow } from "@flotilla/shared/graphs/checkpoints/checkpoint-row";
+import { FencedSaver } from "@flotilla/shared/graphs/checkpoints/fenced-saver";
+import type { GroupWriter } from "@flotilla/shared/graphs/checkpoints/group-writer";
+import type { GraphRegistry } from "@flotilla/shared/graphs/graph-registry";
+import { isConnectionFailure } from "@flotilla/shared/postgres/pg-error";
+import type { Pool } from "@flotilla/shared/postgres/pool";
+import type { Failpoint } from "@flotilla/shared/process/failpoints";
+import type { Logger } from "@flotilla/shared/process/logger";
+import type { RunQueue } from "@flotilla/shared/queue/run-queue";
+import type { Redis } from "@flotilla/shared/redis/connection";
+import { claimRun, settleRun, storeResumeMap, type Settlement, type SettleOutcome } from "@flotilla/shared/runs/run-queries";
+import type { ClaimedRun } from "@flotilla/shared/runs/run";
+import type { WorkerConfig } from "./config.ts";
+import type { WorkerMetrics } from "./metrics.ts";
+import type { Drain } from "./runs/drain.ts";
+import type { ExecuteRunDeps } from "./runs/execute-run.ts";
+import type { Leases } from "./runs/lease.ts";
+import type { RunContext } from "./runs/run-context.ts";
+import { runMetadata } from "./runs/run-config.ts";
+
+/** The parts of a worker process, as main.ts started them. */
+export interface WorkerParts {
+  config: WorkerConfig;
+  logger: Logger;
+  pool: Pool;
+  redis: Redis;
+  queue: RunQueue;
+  registry: GraphRegistry;
+  writer: GroupWriter;
+  leases: Leases;
+  drain: Drain;
+  context: RunContext;
+  metrics: WorkerMetrics;
+  failpoint: Failpoint;
+  executeAlone(runId: string): Promise<void>;
+}
+
+/** Connects `executeRun` to the parts. The only place that knows both. */
+export function wireExecution(parts: WorkerParts): ExecuteRunDeps {
+  const { config, logger, pool, redis, queue, writer, leases, drain, failpoint } = parts;
+  const holder = `${hostname()}:${process.pid}:${randomBytes(4).toString("hex")}`;
+  return {
+    logger,
+    timeoutSeconds: config.BG_JOB_TIMEOUT_SECS,
+    claimRun: (runId, alone) => claimRun(pool, runId, holder, config.LEASE_SECS, alone),
+    executeAlone: parts.executeAlone,
+    holdLease: (run, claimStartedAt) => leases.hold({ runId: run.run_id, attempt: run.attempt }, claimStartedAt),
+    openEventLog: (run) =>
+      new EventLog({
+        redis,
+        prefix: config.REDIS_PREFIX,
+        runId: run.run_id,
+        attempt: run.attempt,
+        cap: { events: config.EVENTS_MAX_COUNT, bytes: config.EVENTS_MAX_BYTES },
+      }),
+    openSaver: (run, latest, signal) =>
+      new FencedSaver({
+        pool,
+        writer,
+        tenantId: run.tenant_id,
+        fence: { runId: run.run_id, attempt: run.attempt },
+        signal,
+        metadata: runMetadata(run),
+        latest,
+      }),
+    bindGraph: (run, saver) => parts.registry.bind(run.graph_id, saver, { configurable: run.kwargs.config?.configurable ?? {} }),
+    readCheckpoint: (run, checkpointId) => readCheckpoint(pool, run, checkpointId),
+    storeAnswers: (run, answers) => storeResumeMap(pool, run.run_id, run.attempt, answers),
+    settle: async (run, settlement, signal) => {
+      const settled = await settlePatiently(pool, run, settlement, signal);
+      if (settled.outcome === "settled") await queue.enqueue(settled.next);
+      return settled;
+    },
+    inRunContext: async (lease, work) => {
+      using _watched = drain.watch(lease);
+      return parts.context.run(lease, work);
+    },
+    openControl: () => drain.open(),
+    observe: (event, run, outcome) => (event === "claimed" ? parts.metrics.claimed(run) : parts.metrics.ended(run, outcome ?? "unknown")),
+    failpoint,
+  };
+}
+
+async function readCheckpoint(pool: Pool, run: ClaimedRun, checkpointId: string): Promise<CheckpointRow | undefined> {
+  const threadId = run.tenant_id === "default" ? run.thread_id : `${run.tenant_id}/${run.thread_id}`;
+  const { rows } = await pool.query<CheckpointRow>(selectById(threadId, "", checkpointId));
+  return rows[0];
+}
+
+/** Settles, again and again while Postgres is away: the result is worth waiting for as long as the lease may still be ours. */
+async function settlePatiently(pool: Pool, run: ClaimedRun, settlement: Settlement, signal: AbortSignal): Promise<SettleOutcome> {
+  for (let pause = 50; ; pause = Math.min(pause * 2, 1_000)) {
+    try {
+      return await settleRun(pool, run.run_id, run.attempt, settlement);
+    } catch (error) {
+      if (signal.aborted && signal.reason instanceof LeaseLost) return { outcome: "fenced" };
+      if (!isConnectionFailure(error)) return settleAsError(pool, run, error);
+      await delay(pause);
+    }
+  }
+}
+
+/** A result that Postgres refuses to store must not leave the run to be executed for ever. */
+function settleAsError(pool: Pool, run: ClaimedRun, error: unknown): Promise<SettleOutcome> {
+  const failure = { error: "ResultNotStored", message: `The result could not be stored: ${messageOf(error)}` };
+  return settleRun(pool, run.run_id, run.attempt, { outcome: "error", error: failure, reason: "result not stored" });
+}
