@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { migrate } from "@flotilla/shared/postgres/migrate";
+import { migrate } from "../../packages/shared/src/postgres/migrate.ts"; // by path: set-up files do not see "source"
 import type { TestProject } from "vitest/node";
 import { startTemporaryServers, type TemporaryServers } from "../../apps/cli/src/stack/temporary-servers.ts";
 import { runSql, withDatabase } from "./sql.ts";

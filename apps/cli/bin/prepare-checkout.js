@@ -7,6 +7,8 @@ import { fileURLToPath } from "node:url";
 
 export const checkout = fileURLToPath(new URL("../../../", import.meta.url));
 
+const STOP_SIGNALS = /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"]);
+
 /** A step that failed, with what to do about it. Its own output has been printed already. */
 export class PreparationFailed extends Error {}
 
@@ -97,6 +99,10 @@ function run(command, args, { part, fix }) {
     const fail = (/** @type {string} */ why) =>
       reject(new PreparationFailed(`✘ ${part}: ${why}\n  fix: cd ${JSON.stringify(checkout)} && ${fix}`));
     const child = spawn(command, args, { cwd: checkout, stdio: "inherit" });
+    // Without this, ending us would leave npm at work; afterwards signals mean what they meant before.
+    const pass = (/** @type {NodeJS.Signals} */ signal) => child.kill(signal);
+    for (const signal of STOP_SIGNALS) process.on(signal, pass);
+    child.on("close", () => STOP_SIGNALS.forEach((signal) => process.off(signal, pass)));
     child.on("error", (error) => fail(`${command} could not be started: ${error.message}`));
     child.on("exit", (code, signal) =>
       code === 0 ? resolve() : fail(signal ? `ended by ${signal}` : `exit code ${code}`),

@@ -56,14 +56,13 @@ function takeLock(file: string, url: string): DevLock {
   const lock = takeDevLock(file, url);
   if (!("heldBy" in lock)) return lock;
   const { launcher, url: runningUrl } = lock.heldBy;
-  throw new StartupError(
-    "flotilla",
-    `Flotilla is already running in this folder: ${runningUrl} (pid ${launcher.pid}). Stop it with Ctrl-C there, or`,
-    {
-      remedy: `kill ${launcher.pid}\nor run a second one beside it: npm start -- --state .flotilla-2 --port ${Number(new URL(runningUrl).port) + 1}`,
-      exitCode: ALREADY_RUNNING,
-    },
-  );
+  const nextPort = Number(new URL(runningUrl).port) + 1;
+  throw new StartupError("start", `Flotilla runs in this folder already: ${runningUrl} (pid ${launcher.pid})`, {
+    remedy:
+      `kill ${launcher.pid}   (or Ctrl-C where it runs)\n` +
+      `or a second one beside it: npm start -- --port ${nextPort} --state .flotilla-${nextPort}`,
+    exitCode: ALREADY_RUNNING,
+  });
 }
 
 async function checkPort(port: number): Promise<void> {

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
 
 /**
  * Ends a server when the process that started it is gone without having stopped it (kill -9, out of memory).
@@ -12,12 +13,7 @@ export interface OrphanWatch {
   dismiss(): void;
 }
 
-const SCRIPT = `
-pid=$1 pid_file=$2 signal=$3 pause=$4
-read -r _ && exit 0
-sleep "$pause"
-[ "$(head -n 1 "$pid_file" 2>/dev/null)" = "$pid" ] && kill -s "$signal" "$pid" 2>/dev/null
-`;
+const SCRIPT = fileURLToPath(new URL("../../bin/watch-orphan.sh", import.meta.url));
 
 export interface WatchedServer {
   readonly pid: number;
@@ -29,7 +25,7 @@ export interface WatchedServer {
 
 export function watchForOrphan(server: WatchedServer): OrphanWatch {
   const { pid, pidFile, signal, pauseSeconds } = server;
-  const shell = spawn("/bin/sh", ["-c", SCRIPT, "flotilla-watch", `${pid}`, pidFile, signal, `${pauseSeconds}`], {
+  const shell = spawn("/bin/sh", [SCRIPT, `${pid}`, pidFile, signal, `${pauseSeconds}`], {
     cwd: "/",
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],
