@@ -8,26 +8,15 @@ import { findTitle } from "./title.ts";
 import { withoutUndefined } from "./without-undefined.ts";
 
 const START =
-  /\b(?:effective (?:as of|from|date|on)?|effective date|with effect from|commenc(?:es|ing|ement)(?: date)?(?: on)?|enter(?:s|ed) into (?:force )?(?:on|as of)|starting on|begins? on|shall begin on|takes effect on|beginnt am|in kraft ab|tritt am|mit wirkung (?:vom|zum)|prend effet le|à compter du)\b/i;
+  /\b(?:effective (?:as of|from|date|on)?|effective date|with effect from|commenc(?:es|ing|ement)(?: date)?(?: on)?|enters? into force(?: on| as of)?|starting on|begins? on|shall begin on|takes effect on|beginnt am|in kraft ab|tritt am|mit wirkung (?:vom|zum)|prend effet le|à compter du)\b/i;
 const END =
   /\b(?:until|expir(?:es|y|ing|ation)(?: date)?(?: on)?|end(?:s|ing)? (?:on|date)|through|terminat(?:es|ion date)(?: on)?|endet am|bis zum|befristet bis|jusqu[’']au|hasta el)\b/i;
 const SIGNED =
   /\b(?:made (?:and entered into )?(?:on|as of|this)|entered into (?:on|as of|this)|dated|signed on|date of (?:this )?agreement|geschlossen am|vom|fait (?:à .{2,30},? )?le)\b/i;
 
-const NUMBER_WORDS = [
-  "one",
-  "two",
-  "three",
-  "four",
-  "five",
-  "six",
-  "seven",
-  "eight",
-  "nine",
-  "ten",
-  "eleven",
-  "twelve",
-];
+const NUMBER_WORDS = "one two three four five six seven eight nine ten eleven twelve".split(" ");
+const GERMAN_NUMBER_WORDS = "einem? zwei drei vier fünf sechs sieben acht neun zehn elf zwölf".split(" ");
+const COUNTRY_OF_GERMAN_LAW: Readonly<Record<string, string>> = { d: "Germany", ö: "Austria", s: "Switzerland" };
 
 /** Fields of a contract: who, from when to when, under which law, for how much. Absent when not found. */
 export function extractContract(layout: Layout): Fields {
@@ -113,7 +102,9 @@ function findNoticeDays(text: string): number | undefined {
 function toNumber(word: string | undefined): number | undefined {
   if (word === undefined || word === "") return undefined;
   if (/^\d+$/.test(word)) return Number(word);
-  const small = NUMBER_WORDS.indexOf(word.toLowerCase()) + 1;
+  const small =
+    NUMBER_WORDS.indexOf(word.toLowerCase()) + 1 ||
+    GERMAN_NUMBER_WORDS.findIndex((german) => new RegExp(`^${german}$`, "i").test(word)) + 1;
   const tens: Readonly<Record<string, number>> = {
     fifteen: 15,
     eighteen: 18,
@@ -133,11 +124,13 @@ function findLaw(text: string): string | undefined {
       text,
     ) ??
     /\b(?:governed by|subject to)\s+(?:the )?(\p{Lu}\p{L}+) law\b/u.exec(text) ??
-    /\bgoverning law\s*[:|]\s*(?:the )?(?:laws? of )?(?:the )?([A-Z][\p{L} ]+?)(?=[.,;\n]|$)/iu.exec(text) ??
-    /\b(?:gilt|unterliegt)\s+(?:dem\s+)?(?:ausschließlich\s+)?((?:deutsche|österreichische|schweizer(?:ische)?)[ms]?)\s+recht/iu.exec(
+    /\bgoverning law\s*[:|]\s*(?:the )?(?:laws? of )?(?:the )?([A-Z][\p{L} ]+?)(?=[.,;\n]|$)/iu.exec(text);
+  if (match !== null) return match[1]?.trim();
+  const german =
+    /\b(?:gilt|unterliegt)\s+(?:dem\s+)?(?:ausschließlich\s+)?(?:das\s+)?(deutsch|österreich|schweiz)\p{L}*\s+recht/iu.exec(
       text,
-    );
-  return match?.[1]?.trim();
+    )?.[1];
+  return german === undefined ? undefined : COUNTRY_OF_GERMAN_LAW[german[0]?.toLowerCase() ?? ""];
 }
 
 /** The amount nearest behind a word for the price; else the largest amount that carries a currency. */

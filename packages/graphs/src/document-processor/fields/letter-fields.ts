@@ -82,14 +82,17 @@ function findRecipient(
 function findSubject(lines: readonly string[], salutationAt: number): string | undefined {
   const labelledSubject = lines.map((line) => SUBJECT.exec(line)?.[1]).find((value) => value !== undefined);
   if (labelledSubject !== undefined) return labelledSubject;
+  const after = lines[salutationAt + 1] ?? "";
+  if (salutationAt !== -1 && isSubjectLine(after) && !/[.,;:!?]$/.test(after)) return after;
   const before = lines[salutationAt - 1] ?? "";
-  const isSubject =
-    before.length > 10 &&
-    before.length < 120 &&
-    !isAddressLine(before) &&
-    findDates(before).length === 0 &&
-    findCompanies(before).length === 0;
-  return salutationAt > 3 && isSubject && before.split(" ").length >= 3 ? before : undefined;
+  return salutationAt > 3 && isSubjectLine(before) && !isAddressLine(before) ? before : undefined;
+}
+
+function isSubjectLine(line: string): boolean {
+  const words = line.split(" ").length;
+  return (
+    words >= 3 && words <= 14 && line.length < 120 && findDates(line).length === 0 && findCompanies(line).length === 0
+  );
 }
 
 function isAddressLine(line: string): boolean {

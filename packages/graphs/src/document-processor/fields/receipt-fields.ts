@@ -2,7 +2,7 @@ import { findDates } from "../parsing/dates.ts";
 import { findLabelled } from "../parsing/labels.ts";
 import type { Layout } from "../parsing/layout.ts";
 import { findLineItems } from "../parsing/line-items.ts";
-import { findLetterhead } from "../parsing/parties.ts";
+import { findCompanies } from "../parsing/parties.ts";
 import { findTotals } from "../parsing/totals.ts";
 import type { Fields } from "../state.ts";
 import { acceptId } from "./invoice-fields.ts";
@@ -20,7 +20,7 @@ const PAYMENT_METHODS: readonly (readonly [RegExp, string])[] = [
 /** Fields of a receipt: where, when, what and how it was paid. Absent when not found. */
 export function extractReceipt(layout: Layout): Fields {
   return withoutUndefined({
-    merchant: findLetterhead(layout, undefined),
+    merchant: findMerchant(layout),
     receipt_number: findLabelled(
       layout,
       String.raw`(?:receipt|transaction|trans|bon|beleg|ticket|check|order)[\s-]*(?:no|nr|number|nummer|#|id)?\.?`,
@@ -33,4 +33,22 @@ export function extractReceipt(layout: Layout): Fields {
     ...findTotals(layout),
     payment_method: PAYMENT_METHODS.find(([pattern]) => pattern.test(layout.text))?.[1],
   });
+}
+
+/** A receipt opens with the shop's name, often with the number of the branch; a company's full name goes before it. */
+function findMerchant(layout: Layout): string | undefined {
+  const head = layout.lines.slice(0, 6).flatMap((line) => line.cells);
+  const labelled = findLabelled(layout, "merchant|store name|shop|händler", (name) =>
+    /\p{L}{2}/u.test(name) ? name : undefined,
+  );
+  const isGreeting = (cell: string) =>
+    /^(?:\W*(?:sales |customer )?(?:receipt|quittung|kassenbon|ticket|reçu|recibo|scontrino)\b|welcome|willkommen|bienvenue|date|tel)/i.test(
+      cell,
+    );
+  const opening = head.find((cell) => /\p{L}{2}/u.test(cell) && !isGreeting(cell));
+  return (
+    labelled ??
+    head.flatMap((cell) => findCompanies(cell))[0] ??
+    opening?.replace(/\s*(?:#|no\.?|nr\.?)?\s*\d+$/i, "").replace(/^\W+|[*\s-]+$/g, "")
+  );
 }

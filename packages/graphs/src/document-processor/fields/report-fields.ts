@@ -47,9 +47,9 @@ function isNumbered(text: string): boolean {
 
 /** Sentences with a percentage or an amount of money: what a hurried reader looks for. */
 function findFigures(text: string): string[] {
-  const sentences = text.replace(/\n(?!\n)/g, " ").split(/(?<=[.!?])\s+(?=\p{Lu})|\n+/u);
+  const sentences = text.replace(/\n(?!\n|\s*[*•-] )/g, " ").split(/(?<=[.!?])\s+(?=\p{Lu})|\n+/u);
   return sentences
-    .map((sentence) => sentence.trim())
+    .map((sentence) => sentence.replace(/^\s*[*•-]\s+/, "").trim())
     .filter(
       (sentence) =>
         /\d\s?%|[€$£]\s?\d|\d\s?(?:EUR|USD|GBP|CHF|million|percent)\b|\b(?:EUR|USD|GBP|CHF)\s?\d/.test(sentence) &&

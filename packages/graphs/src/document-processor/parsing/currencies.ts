@@ -14,7 +14,7 @@ const SYMBOLS: readonly (readonly [RegExp, string])[] = [
 ];
 
 const CODES = "EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|HUF|JPY|CNY|CAD|AUD|NZD|INR|BRL|ZAR|SGD|HKD|TRY|RON|BGN|AED|MXN";
-const BESIDE_FIGURE = new RegExp(String.raw`\b(${CODES})\b\s?[\d.(-]|\d\s?(${CODES})\b`, "g");
+const BESIDE_FIGURE = new RegExp(String.raw`\b(${CODES})\b\s?[€$£]?\s?[\d.(-]|\d\s?(${CODES})\b`, "g");
 const CODE = new RegExp(String.raw`\b(${CODES})\b`, "g");
 const WORDS: readonly (readonly [RegExp, string])[] = [
   [/\beuros?\b/i, "EUR"],

@@ -1,4 +1,5 @@
 import { parseAmount, toCents } from "./amounts.ts";
+import { beginsWith } from "./begins-with.ts";
 import type { Layout, Line } from "./layout.ts";
 import { isTotalLine } from "./totals.ts";
 
@@ -16,27 +17,90 @@ type Column = "position" | "description" | "quantity" | "unit" | "unit_price" | 
 const COLUMNS: readonly (readonly [Column, RegExp])[] = [
   [
     "unit_price",
-    /^(?:unit|list|net)?\s*(?:price|rate|cost)\b|^(?:einzel|stück|e)-?\s?preis|^preis|^prix|^p\.?\s?u\.?\b|^precio|^prezzo|^prijs|^tarief|^each\b|^stundensatz|^à\b/i,
+    beginsWith(
+      "(?:unit|list|net)?\\s*(?:price|rate|cost)",
+      "(?:einzel|stück|e)?-?\\s?preis",
+      "prix",
+      "p\\.?\\s?u\\.?",
+      "precio",
+      "prezzo",
+      "prijs",
+      "tarief",
+      "each",
+      "stundensatz",
+      "à",
+    ),
   ],
-  ["rate", /^(?:vat|tax|mwst|ust|tva|iva|btw|gst)\b|^%/i],
+  ["rate", beginsWith("vat", "tax", "mwst", "ust", "tva", "iva", "btw", "gst", "%")],
   [
     "quantity",
-    /^(?:qty|quantity|units|hours|hrs|days|menge|anzahl|stk|stunden|tage|qté|quantité|cant(?:idad)?|quantità|q\.?tà|aantal)\b/i,
+    beginsWith(
+      "qty",
+      "quantity",
+      "units",
+      "hours",
+      "hrs",
+      "days",
+      "menge",
+      "anzahl",
+      "stk",
+      "stunden",
+      "tage",
+      "qté",
+      "quantité",
+      "cant",
+      "cantidad",
+      "quantità",
+      "q\\.?tà",
+      "aantal",
+    ),
   ],
   [
     "amount",
-    /^(?:line\s+|net\s+|total\s+)?(?:amount|total|sum)\b|^(?:gesamt|netto)?(?:betrag|preis gesamt|summe)\b|^gesamt|^montant|^importe|^importo|^totale|^bedrag|^totaal|^netto?\b/i,
+    beginsWith(
+      "(?:line |net |total )?(?:amount|total|sum)",
+      "(?:gesamt|netto)?(?:betrag|summe)",
+      "gesamt(?:preis)?",
+      "montant",
+      "importe",
+      "importo",
+      "totale",
+      "bedrag",
+      "totaal",
+      "netto?",
+    ),
   ],
   [
     "description",
-    /^(?:item|description|product|service|article|details|work|goods|bezeichnung|beschreibung|leistung|artikel|position|désignation|prestation|concepto|descripción|descrizione|omschrijving|dienst)/i,
+    beginsWith(
+      "items?",
+      "description",
+      "products?",
+      "services?",
+      "article",
+      "details",
+      "work",
+      "goods",
+      "bezeichnung",
+      "beschreibung",
+      "leistung",
+      "artikel",
+      "position",
+      "désignation",
+      "prestation",
+      "concepto",
+      "descripción",
+      "descrizione",
+      "omschrijving",
+      "dienst",
+    ),
   ],
-  ["position", /^(?:pos|no|nr|#|n°|line)\b\.?|^#$/i],
-  ["unit", /^(?:unit|uom|einheit|me|unité|unidad)\b/i],
+  ["position", beginsWith("pos", "no", "nr", "#", "n°", "line")],
+  ["unit", beginsWith("unit", "uom", "einheit", "me", "unité", "unidad")],
 ];
 
 const CURRENCY = String.raw`(?:[A-Z]{2,3}\s?\$|[€$£¥]|\b(?:EUR|USD|GBP|CHF|SEK|NOK|DKK|PLN|CZK|CAD|AUD)\b|\bS?Fr\.)`;
-const UNIT_WORD = String.raw`(?:x|×|@|pcs?\.?|pieces?|ea\.?|h|hrs?\.?|hours?|days?|d|kg|g|l|m|km|m²|stk\.?|stück|std\.?|tage?|units?|psch\.?|licen[cs]es?|months?|monate?)`;
+const UNIT_WORD = String.raw`(?:x|×|@|=|lbs?|oz|pcs?\.?|pieces?|ea\.?|h|hrs?\.?|hours?|days?|d|kg|g|l|m|km|m²|stk\.?|stück|std\.?|tage?|units?|psch\.?|licen[cs]es?|months?|monate?)`;
 const NUMERIC = new RegExp(
   String.raw`^(?:${CURRENCY}\s?)?[(-]?\s?(?:${CURRENCY}\s?)?\d[\d.,'’\u202f ]*(?:[.,][-–—]+)?\)?-?\s?(?:${CURRENCY})?(?:\s?${UNIT_WORD}|\s?/\s?${UNIT_WORD})?\s?[A-Z*]?$`,
   "i",
@@ -56,7 +120,10 @@ function rowsFrom(layout: Layout, start: number, heading: readonly Column[] | un
   const items: LineItem[] = [];
   for (const line of layout.lines.slice(start)) {
     // The heading and a "carried forward" line are repeated on every page.
-    if (columnsOf(line) !== undefined || /\b(?:carried|brought) forward\b|^übertrag|^report à nouveau/i.test(line.text))
+    if (
+      columnsOf(line) !== undefined ||
+      /\b(?:carried|brought) forward\b|^übertrag|^report à nouveau|^(?:page|seite|página|pagina)\s\d/i.test(line.text)
+    )
       continue;
     if (isTotalLine(line.text)) {
       if (items.length > 0) break;
@@ -148,7 +215,8 @@ function splitAtNumbers(text: string): string[] {
     NUMERIC.test(word) || new RegExp(`^(?:${CURRENCY}|${UNIT_WORD}|\\d+%)$`, "i").test(word);
   let at = words.length;
   while (at > 0 && isPart(words[at - 1] ?? "")) at -= 1;
-  const position = /^\d{1,3}\.?$/.test(words[0] ?? "") && at > 1 ? [words[0] ?? ""] : [];
+  const position =
+    /^\d{1,3}\.?$/.test(words[0] ?? "") && !/^[x×]$/i.test(words[1] ?? "") && at > 1 ? [words[0] ?? ""] : [];
   const description = words.slice(position.length, at).join(" ");
   return [...position, description, ...words.slice(at).filter((word) => NUMERIC.test(word))];
 }

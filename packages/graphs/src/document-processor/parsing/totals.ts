@@ -1,4 +1,5 @@
 import { findAmounts, toCents } from "./amounts.ts";
+import { beginsWith } from "./begins-with.ts";
 import type { Layout, Line } from "./layout.ts";
 
 /** The sums at the end of an invoice or receipt, in the document's currency; only those that it states. */
@@ -16,27 +17,83 @@ export interface Totals {
 
 type Kind = "subtotal" | "discount" | "shipping" | "tip" | "vat" | "due" | "total";
 
+const VAT_WORDS =
+  "vat|v\\.a\\.t\\.?|mwst|ust|umsatzsteuer|mehrwertsteuer|(?:sales|state) tax|tax(?:es)?|gst|hst|tva|t\\.v\\.a\\.|iva|btw|mva|moms|dph";
+const BEFORE_VAT =
+  "(?:(?:incl(?:uding|udes|uded|\\.)?|inkl(?:usive|\\.)?|zzgl\\.?|plus|davon|thereof|of which|dont|total|add|estimated)\\s+)*(?:\\d+(?:[.,]\\d+)?\\s?%\\s*)?";
+/** "VAT ID", "Tax no." and their like are followed by an identifier. */
+const NOT_AN_AMOUNT = "(?![\\s.-]*(?:id|no\\b|nr\\b|number|reg|invoice|rate\\b|point|date|payer|code|receipt))";
+
 /** Tried in this order: "total excl. VAT" is a subtotal and "total VAT" is VAT, though both say total. */
 const KINDS: readonly (readonly [Kind, RegExp])[] = [
   [
     "subtotal",
-    /^(?:sub[\s-]?total|zwischensumme|nettobetrag|netto(?:summe)?|summe netto|sous[\s-]?total|base imponible|imponibile|subtotaal|subtotale|net (?:amount|total|value)|taxable amount|total (?:net|ht|hors taxes?|excl\w*\.?|before|ex\.?|without)|amount (?:excl\w*|before)|gesamt netto|goods total|items total)(?![\p{L}\d])/iu,
+    beginsWith(
+      "sub[\\s-]?total",
+      "net (?:amount|total|value)",
+      "taxable amount",
+      "amount (?:excl\\w*|before)",
+      "(?:goods|items) total",
+      "total (?:net|ht|hors taxes?|excl\\w*\\.?|before|ex\\.?|without)",
+      "zwischensumme",
+      "nettobetrag",
+      "netto(?:summe)?",
+      "(?:summe|gesamt) netto",
+      "sous[\\s-]?total",
+      "base imponible",
+      "imponibile",
+      "subtotaal",
+      "subtotale",
+    ),
   ],
-  ["discount", /^(?:.{0,20}\b)?(?:discount|rabatt|skonto|remise|descuento|sconto|korting|voucher)\b/iu],
+  ["discount", beginsWith(".{0,20}\\b(?:discount|rabatt|skonto|remise|descuento|sconto|korting|voucher)")],
   [
     "shipping",
-    /^(?:shipping|delivery (?:charge|fee|cost)s?|postage|freight|carriage|versand\w*|porto|frais de port|envío|spedizione|verzendkosten)\b/iu,
+    beginsWith(
+      "shipping",
+      "delivery (?:charge|fee|cost)s?",
+      "postage",
+      "freight",
+      "carriage",
+      "versand\\w*",
+      "porto",
+      "frais de port",
+      "envío",
+      "spedizione",
+      "verzendkosten",
+    ),
   ],
-  ["tip", /^(?:tip|gratuity|service charge|trinkgeld|pourboire|propina)\b/iu],
-  [
-    "vat",
-    /^(?:(?:incl(?:uding|udes|uded|\.)?|inkl(?:usive|\.)?|zzgl\.?|plus|davon|thereof|of which|dont|total|add|estimated)\s+)*(?:\d+(?:[.,]\d+)?\s?%\s*)?(?:vat|v\.a\.t\.?|mwst|ust|umsatzsteuer|mehrwertsteuer|sales tax|state tax|tax(?:es)?|gst|hst|tva|t\.v\.a\.|iva|btw|mva|moms|dph)(?![\p{L}\d])(?!\s*(?:id|no\b|nr|number|reg|invoice|rate\b|point|date|payer|code|receipt))/iu,
-  ],
+  ["tip", beginsWith("tip", "gratuity", "service charge", "trinkgeld", "pourboire", "propina")],
+  ["vat", new RegExp(`${beginsWith(`${BEFORE_VAT}(?:${VAT_WORDS})`).source}${NOT_AN_AMOUNT}`, "iu")],
   [
     "due",
-    /^(?:grand total|total (?:amount )?(?:due|payable|to pay|incl\w*|ttc|a pagar|with|gross)|(?:amount|balance|sum) (?:due|payable|to pay|owed)|please pay|gesamtbetrag|gesamtsumme|gesamt(?:preis)?|endbetrag|rechnungsbetrag|rechnungssumme|zahlbetrag|bruttobetrag|brutto|zu zahlen|summe brutto|montant (?:total|ttc|dû)|net à payer|importe total|totale (?:fattura|da pagare|complessivo)|totaal (?:incl|te betalen)\w*|te betalen|invoice total|total invoice)(?![\p{L}\d])/iu,
+    beginsWith(
+      "grand total",
+      "total (?:amount )?(?:due|payable|to pay|incl\\w*|ttc|a pagar|with|gross)",
+      "please pay",
+      "(?:amount|balance|sum) (?:due|payable|to pay|owed)",
+      "invoice total",
+      "total invoice",
+      "gesamtbetrag",
+      "gesamtsumme",
+      "gesamt(?:preis)?",
+      "endbetrag",
+      "rechnungsbetrag",
+      "rechnungssumme",
+      "zahlbetrag",
+      "bruttobetrag",
+      "brutto",
+      "zu zahlen",
+      "summe brutto",
+      "montant (?:total|ttc|dû)",
+      "net à payer",
+      "importe total",
+      "totale (?:fattura|da pagare|complessivo)",
+      "totaal (?:incl|te betalen)\\w*",
+      "te betalen",
+    ),
   ],
-  ["total", /^(?:total|totale|totaal|summe|somme|montant|amount|à payer|to pay)(?![\p{L}\d])/iu],
+  ["total", beginsWith("total", "totale", "totaal", "summe", "somme", "montant", "amount", "à payer", "to pay")],
 ];
 
 /** True for a line that begins with the name of a sum and states an amount. */
@@ -49,9 +106,13 @@ export function findTotals(layout: Layout): Totals {
   const totals: Totals = {};
   let totalStrength = 0;
   const rates = new Set<number>();
+  let fromTable = 0;
   for (const [at, line] of layout.lines.entries()) {
     const kind = kindOf(line.text) ?? kindOf(line.cells.find((cell) => kindOf(cell) !== undefined) ?? "");
-    if (kind === undefined) continue;
+    if (kind === undefined) {
+      fromTable = toCents(fromTable + vatTableRow(line, layout));
+      continue;
+    }
     const amount = amountOf(line, layout.lines[at + 1], layout);
     if (amount === undefined) continue;
     if (kind === "vat") addVat(totals, line, amount, rates);
@@ -62,6 +123,8 @@ export function findTotals(layout: Layout): Totals {
     } else totals[kind] ??= kind === "discount" ? Math.abs(amount) : amount;
   }
   const [rate] = rates;
+  if (totals.vat_amount === undefined && fromTable > 0)
+    Object.assign(totals, { vat_amount: fromTable, vat_included: true });
   if (rates.size === 1 && rate !== undefined) totals.vat_rate = rate;
   return totals;
 }
@@ -72,6 +135,16 @@ function addVat(totals: Totals, line: Line, amount: number, rates: Set<number>):
   totals.vat_amount = isSumOfOthers ? amount : toCents((totals.vat_amount ?? 0) + amount);
   if (rate !== undefined) rates.add(rate);
   if (/\b(?:incl\w*|inkl\w*|davon|thereof|of which|dont|enthalten\w*)\b/i.test(line.text)) totals.vat_included = true;
+}
+
+/** The VAT in a row of rate, net, VAT and gross, as tills print for each rate; 0 when the line is no such row. */
+function vatTableRow(line: Line, { decimalMark }: Layout): number {
+  const rate = rateOf(line.text);
+  const [a = 0, b = 0, c = 0, ...more] = line.cells.flatMap((cell) => findAmounts(cell, decimalMark));
+  if (rate === undefined || more.length > 0) return 0;
+  const [vat = 0, net = 0, gross = 0] = [a, b, c].sort((x, y) => x - y);
+  const isRow = vat > 0 && Math.abs(vat + net - gross) < 0.011 && Math.abs((net * rate) / 100 - vat) < 0.011;
+  return isRow ? vat : 0;
 }
 
 function kindOf(text: string): Kind | undefined {
