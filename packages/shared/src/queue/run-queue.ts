@@ -32,6 +32,7 @@ export class RunQueue {
       connection: options.redis,
       prefix: options.prefix,
       skipWaitingForReady: true,
+      skipVersionCheck: true, // it would ask before the connection is up and remember the failure for ever
       defaultJobOptions: { attempts: 1, removeOnComplete: true, removeOnFail: true },
     });
     this.#queue.on("error", () => {}); // the connection logs its own failures
