@@ -54,18 +54,26 @@ function requireKey(provider: string, env: NodeJS.ProcessEnv): string {
   return key;
 }
 
-async function buildModel(provider: string, name: string, apiKey: string, baseUrl: string | undefined) {
+/**
+ * The provider's own model out of LangChain's configurable one. The wrapper keeps a client for every config it is ever
+ * called with, which in a server means one for every run, and lets a caller's config choose another model.
+ */
+async function buildModel(
+  provider: string,
+  name: string,
+  apiKey: string,
+  baseUrl: string | undefined,
+): Promise<BaseChatModel> {
   const { initChatModel } = await import("langchain/chat_models/universal");
-  const model = await initChatModel(name, {
+  const configurable = await initChatModel(name, {
     modelProvider: provider,
     apiKey,
     maxRetries: 2,
-    temperature: 0,
     // Usage arrives with the last chunk of a stream; without this OpenAI's clients leave it out.
     ...(provider === "openai" && { streamUsage: true }),
     ...(baseUrl !== undefined && baseUrl !== "" && { configuration: { baseURL: baseUrl } }),
   });
-  return model as unknown as BaseChatModel;
+  return configurable._getModelInstance();
 }
 
 /** Pause between the words of the offline model, so that a demonstration shows text arriving. */

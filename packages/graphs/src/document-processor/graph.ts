@@ -7,7 +7,7 @@ import { review } from "./agents/review.ts";
 import { summarise } from "./agents/summarise.ts";
 import { validate } from "./agents/validate.ts";
 import type { Draft, DraftChange, Progress } from "./draft.ts";
-import type { ModelCall } from "./model-answers.ts";
+import type { ModelCall } from "../ask-model.ts";
 import { type Document, type Finding, Input, Output, type Report, State } from "./state.ts";
 
 /** What a document enters the line with; only the first agent sees the raw content. */

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { type Draft, type DraftChange, isReadable, type Progress } from "../draft.ts";
-import { askModel, type ModelCall } from "../model-answers.ts";
+import { askModel, type ModelCall } from "../../ask-model.ts";
 import { DocumentType } from "../state.ts";
+import { INSTRUCTIONS } from "./instructions.ts";
 
 type Known = Exclude<DocumentType, "unknown">;
 
@@ -145,11 +146,10 @@ export async function classify(draft: Draft, progress: Progress, modelCall?: Mod
     progress(`looks like ${byRules.type} (${byRules.confidence})`);
     return byRules;
   }
-  const answer = await askModel(
-    modelCall,
-    Classification,
-    `What kind of document is this?\n\n${draft.text.slice(0, 6000)}`,
-  );
+  const answer = await askModel(modelCall, Classification, {
+    instructions: INSTRUCTIONS,
+    prompt: `What kind of document is this?\n\n${draft.text.slice(0, 6000)}`,
+  });
   if ("value" in answer) return { type: answer.value.type, confidence: answer.value.confidence };
   progress("the model's answer could not be used; going by the rules");
   return { ...byRules, problems: [...draft.problems, answer.problem] };

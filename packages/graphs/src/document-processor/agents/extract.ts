@@ -6,9 +6,10 @@ import { ModelFields } from "../fields/model-fields.ts";
 import { extractReceipt } from "../fields/receipt-fields.ts";
 import { extractReport } from "../fields/report-fields.ts";
 import { withoutUndefined } from "../fields/without-undefined.ts";
-import { askModel, type ModelCall } from "../model-answers.ts";
+import { askModel, type ModelCall } from "../../ask-model.ts";
 import { type Layout, layOut } from "../parsing/layout.ts";
 import type { DocumentType, Fields } from "../state.ts";
+import { INSTRUCTIONS } from "./instructions.ts";
 
 const EXTRACTORS: Readonly<Record<Exclude<DocumentType, "unknown">, (layout: Layout) => Fields>> = {
   invoice: extractInvoice,
@@ -26,7 +27,10 @@ export async function extract(draft: Draft, progress: Progress, modelCall?: Mode
     progress(`found ${Object.keys(fields).length} fields`);
     return { fields };
   }
-  const answer = await askModel(modelCall, ModelFields[draft.type], promptFor(draft));
+  const answer = await askModel(modelCall, ModelFields[draft.type], {
+    instructions: INSTRUCTIONS,
+    prompt: promptFor(draft),
+  });
   // The rules fill what the model left out; where both found something the model has read the sentence, not a pattern.
   if ("value" in answer) return { fields: { ...fields, ...withoutUndefined(withoutNull(answer.value)) } };
   progress("the model's answer could not be used; going by the rules");

@@ -1,6 +1,7 @@
 import { type Draft, type DraftChange, isReadable, type Progress } from "../draft.ts";
-import { askModelForText, type ModelCall } from "../model-answers.ts";
+import { askModelForText, type ModelCall } from "../../ask-model.ts";
 import type { Fields } from "../state.ts";
+import { INSTRUCTIONS } from "./instructions.ts";
 
 /** The fifth agent: two or three sentences that say what the document is and what is wrong with it. */
 export async function summarise(draft: Draft, progress: Progress, modelCall?: ModelCall): Promise<DraftChange> {
@@ -8,7 +9,7 @@ export async function summarise(draft: Draft, progress: Progress, modelCall?: Mo
   if (modelCall === undefined || !isReadable(draft)) return { summary: byRules };
   const prompt = `Summarise this ${draft.type} in at most three sentences for a busy clerk.
 Fields found: ${JSON.stringify(draft.fields)}\nProblems: ${draft.problems.join("; ") || "none"}\n\n${draft.text.slice(0, 12_000)}`;
-  const answer = await askModelForText(modelCall, prompt);
+  const answer = await askModelForText(modelCall, { instructions: INSTRUCTIONS, prompt });
   if ("value" in answer) return { summary: answer.value };
   progress("the model's answer could not be used; going by the rules");
   return { summary: byRules, problems: [...draft.problems, answer.problem] };
