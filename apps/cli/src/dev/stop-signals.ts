@@ -1,3 +1,5 @@
+import { watchNpm } from "./npm-watch.ts";
+
 /** Why and how urgently to stop. */
 export interface StopRequest {
   readonly reason: string;
@@ -5,13 +7,12 @@ export interface StopRequest {
   readonly urgency: number;
 }
 
-/** npm passes on the signal that the terminal has sent to us as well: two of them this close are one. */
+/** Some versions of npm pass on the signal that the terminal has sent to us as well: two of them this close are one. */
 const SAME_PRESS_MS = 500;
-const PARENT_CHECK_MS = 1_000;
 
 /**
  * Calls `onStop` for Ctrl-C and its relatives, again with more urgency when they are repeated, and when the npm that
- * started us is gone: it took the terminal's attention with it, and nobody could stop us any more.
+ * started us is gone.
  */
 export function watchStopSignals(onStop: (request: StopRequest) => void): void {
   let urgency = 0;
@@ -28,12 +29,5 @@ export function watchStopSignals(onStop: (request: StopRequest) => void): void {
   // After a hang-up there is no terminal left to write to; that must not end us half-way.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 
-  if (process.env["npm_lifecycle_event"] === undefined) return;
-  const parent = process.ppid;
-  const timer = setInterval(() => {
-    if (process.ppid === parent) return;
-    clearInterval(timer);
-    request("npm is gone");
-  }, PARENT_CHECK_MS);
-  timer.unref();
+  watchNpm(() => request("npm is gone"));
 }
