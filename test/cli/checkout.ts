@@ -20,7 +20,7 @@ export interface Checkout {
 
 /**
  * Copies what git would: the tracked files and those that could be, nothing built. The dependencies are hard links to
- * those of this checkout (`npm ci` would take most of the test's time); the compiled code is not taken along.
+ * those of this checkout (installing them would take most of the test's time); the compiled code is not taken along.
  *
  * @param folderName may hold spaces; the folder above it has mode 0700
  */

@@ -55,15 +55,17 @@ function packagesIn(lockFile) {
   return JSON.parse(readFileSync(lockFile, "utf8")).packages ?? {};
 }
 
+/**
+ * Installs what the lock says and leaves the lock as it is. Not `npm ci`: that refuses a lock without an entry for every
+ * platform's variant of every tool, and npm writes entries only for those that it could see.
+ */
 async function installDependencies() {
   const started = performance.now();
-  console.log("Installing dependencies (npm ci), once …");
+  console.log("Installing dependencies (npm install), once …");
+  const { command, args } = npmCommand();
   // The compiler is a development dependency: it has to come along whatever NODE_ENV says.
-  const npm = npmCommand();
-  await run(npm.command, [...npm.args, "ci", "--include=dev", "--no-audit", "--no-fund"], {
-    part: "dependencies",
-    fix: "npm ci",
-  });
+  const install = [...args, "install", "--no-save", "--include=dev", "--include=optional", "--no-audit", "--no-fund"];
+  await run(command, install, { part: "dependencies", fix: "npm install" });
   console.log(`✔ dependencies  ${seconds(started)}`);
 }
 

