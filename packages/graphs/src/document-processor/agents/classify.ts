@@ -50,7 +50,7 @@ const SIGNS: readonly Sign[] = [
     type: "receipt",
     weight: 2,
     pattern:
-      /\b(?:visa|mastercard|maestro|amex|girocard|debit card|card payment|contactless|auth(?:orisation)? code|approved)\b|\*{4,}\s?\d{4}|x{4,}\s?\d{4}/i,
+      /\b(?:visa|mastercard|maestro|amex|girocard|debit card|card payment|contactless|\bCB\b|carte bancaire|kartenzahlung|auth(?:orisation)? code|approved)\b|\*{4,}\s?\d{4}|x{4,}\s?\d{4}/i,
   },
   {
     type: "receipt",
@@ -58,6 +58,7 @@ const SIGNS: readonly Sign[] = [
     pattern:
       /\bthank(?:s| you) for (?:your (?:purchase|visit|business)|shopping|visiting)|vielen dank für ihren (?:einkauf|besuch)|merci de votre visite/i,
   },
+  { type: "receipt", weight: 0.75, pattern: /^\W*(?:total|summe|totaal|totale)\b/im },
   { type: "receipt", weight: 1, pattern: /\b(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?\b/ },
   {
     type: "contract",

@@ -25,7 +25,7 @@ export function extractContract(layout: Layout): Fields {
   const value = findValue(text, layout);
   return withoutUndefined({
     title: findTitle(layout),
-    parties: findParties(text),
+    parties: findParties(text, layout.text),
     signed_date: signed,
     effective_date: dateAfter(text, START, layout) ?? signed ?? findDates(text, layout.dayOrder)[0],
     end_date: dateAfter(text, END, layout),
@@ -38,7 +38,7 @@ export function extractContract(layout: Layout): Fields {
 }
 
 /** The parties after "between", or in a list of "(1) …" or "Party A: …"; else every company that is named. */
-function findParties(text: string): string[] {
+function findParties(text: string, lines: string): string[] {
   const opening =
     /\b(?:between|zwischen|entre)\b([\s\S]{5,900}?)(?:\b(?:whereas|now,? therefore|recitals?|background|wird folgender|the parties agree|it is agreed|1\.\s)|$)/i.exec(
       text,
@@ -50,7 +50,7 @@ function findParties(text: string): string[] {
     .flatMap((part) => acceptParty(part) ?? []);
   if (split.length >= 2) return [...new Set(split)].slice(0, 6);
   const labelled = [
-    ...text.matchAll(
+    ...lines.matchAll(
       /(?:^|\n)\s*(?:party [ab12]|client|customer|supplier|provider|contractor|landlord|tenant|employer|employee|licensor|licensee|lender|borrower|buyer|seller|auftraggeber|auftragnehmer|vermieter|mieter)\s*(?:\([^)]*\))?\s*[:|]\s*([^\n|]+)/gi,
     ),
   ];

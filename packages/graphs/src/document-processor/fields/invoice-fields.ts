@@ -16,7 +16,7 @@ const NUMBER_LABEL = String.raw`(?:${INVOICE})[\s-]*(?:de\s+|di\s+)?(?:${NUMBER_
 const SELLER =
   "from|seller|supplier|vendor|issued by|issuer|provider|service provider|verkäufer|lieferant|rechnungssteller|leistungserbringer|fournisseur|émetteur|vendeur|vendedor|proveedor|emisor|fornitore|cedente|leverancier|beneficiary|account (?:holder|name)|kontoinhaber";
 const BUYER =
-  "bill(?:ed)? to|invoice(?:d)? to|sold to|customer|client|buyer|purchaser|recipient|attention of|rechnungsempfänger|rechnung an|rechnungsadresse|kunde|käufer|empfänger|an|facturé à|adressé à|destinataire|acheteur|cliente|facturar a|comprador|destinatario|klant|afnemer|billing address|to";
+  "bill(?:ed)? to|invoice(?:d)? to|sold to|customer|client|buyer|purchaser|recipient|attention of|rechnungsempfänger|rechnung an|rechnungsadresse|kunde|käufer|empfänger|an|facturé à|adressé à|destinataire|acheteur|cliente|facturar a|comprador|destinatario|klant|aan|spett\\.?le|afnemer|billing address|to";
 
 /** Fields of an invoice: numbers and dates, parties, rows, sums and where to pay. Absent when not found. */
 export function extractInvoice(layout: Layout): Fields {
@@ -74,8 +74,8 @@ export function acceptId(candidate: string): string | undefined {
     candidate,
   );
   const id = match?.[1]?.replace(/[.,/-]+$/, "");
-  const isDate =
-    id !== undefined && parseDate(candidate.slice(0, 30)) !== undefined && /^\d{1,4}(?:[./-]\d+){0,2}$/.test(id);
+  const isDay = /^\d{1,2}$/.test(id ?? "") && parseDate(candidate.slice(0, 25)) !== undefined;
+  const isDate = isDay || parseDate(id ?? "") !== undefined;
   const isAmount = id !== undefined && /^\d+[.,]\d{2}$/.test(id);
   return isDate || isAmount || /^\d{1,2}(?:st|nd|rd|th)$/i.test(id ?? "") ? undefined : id;
 }

@@ -47,7 +47,7 @@ function isNumbered(text: string): boolean {
 
 /** Sentences with a percentage or an amount of money: what a hurried reader looks for. */
 function findFigures(text: string): string[] {
-  const sentences = text.replace(/\n(?!\n|\s*[*•-] )/g, " ").split(/(?<=[.!?])\s+(?=\p{Lu})|\n+/u);
+  const sentences = text.replace(/(?<=[^\n]{60})\n(?!\n|\s*[*•-] )/g, " ").split(/(?<=[.!?])\s+(?=\p{Lu})|\n+/u);
   return sentences
     .map((sentence) => sentence.replace(/^\s*[*•-]\s+/, "").trim())
     .filter(

@@ -39,12 +39,15 @@ export function layOut(text: string): Layout {
   };
 }
 
-/** Columns are cells separated by `|`, tabs or at least two spaces; rules such as `-----` are no content. */
+/** A table may have a column "#", and that is no heading. */
+const HEADING = /^# (?!\s*\|)/;
+
+/** Columns are cells separated by `|`, tabs or at least two spaces or dot leaders; rules such as `-----` are no content. */
 function toLine(raw: string): Line {
-  const text = raw.trim().replace(/^# /, "");
+  const text = raw.trim().replace(HEADING, "");
   const cells = text
     .replace(/^\||\|$/g, "")
-    .split(/\s*\|\s*|\t+| {2,}/)
+    .split(/\s*\|\s*|\t+| {2,}|\s*[.…·_]{4,}\s*/)
     .map((cell) => cell.trim());
-  return { text, cells, isHeading: /^\s*# /.test(raw) };
+  return { text, cells, isHeading: HEADING.test(raw.trim()) };
 }

@@ -41,7 +41,7 @@ export function findLetterhead(layout: Layout, other: string | undefined): strin
 
 function tidyName(name: string): string {
   return name
-    .replace(/^(?:and|und|et|of|the|de|between|zwischen)\s+/i, "")
+    .replace(/^(?:and|und|et|of|the|de|between|zwischen)\s+/, "")
     .replace(/^[\s:,.–-]+|[\s:,–-]+$/g, "")
     .replace(/\s+/g, " ");
 }
