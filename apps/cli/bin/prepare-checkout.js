@@ -64,7 +64,16 @@ async function installDependencies() {
   console.log("Installing dependencies (npm install), once …");
   const { command, args } = npmCommand();
   // The compiler is a development dependency: it has to come along whatever NODE_ENV says.
-  const install = [...args, "install", "--no-save", "--include=dev", "--include=optional", "--no-audit", "--no-fund"];
+  const install = [
+    ...args,
+    "install",
+    "--no-save",
+    "--include=dev",
+    "--include=optional",
+    "--loglevel=error",
+    "--no-audit",
+    "--no-fund",
+  ];
   await run(command, install, { part: "dependencies", fix: "npm install" });
   console.log(`✔ dependencies  ${seconds(started)}`);
 }

@@ -86,8 +86,9 @@ export class DevStack {
     if (this.#urgency > 1) this.#draining.press(this.#urgency);
     const inOrder = await this.#draining.done;
     for (const server of this.#servers.toReversed()) {
+      const ran = server.hasServed;
       await server.end("SIGTERM");
-      say(`${style("green", "✔")} ${server.name} stopped`);
+      if (ran) say(`${style("green", "✔")} ${server.name} stopped`);
     }
     return inOrder;
   }

@@ -24,7 +24,9 @@ export function watchStopSignals(onStop: (request: StopRequest) => void): void {
     urgency += 1;
     onStop({ reason, urgency });
   };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => request(signal));
+  process.on("SIGINT", () => request("Ctrl-C"));
+  process.on("SIGTERM", () => request("SIGTERM"));
+  process.on("SIGHUP", () => request("the terminal is gone"));
 
   // After a hang-up there is no terminal left to write to; that must not end us half-way.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});

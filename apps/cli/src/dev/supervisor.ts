@@ -34,10 +34,15 @@ export class Supervisor<T = unknown> {
   readonly #stopping = new AbortController();
   #life: Life<T> | undefined;
   #kept: Promise<unknown> = Promise.resolve();
+  #hasServed = false;
 
   constructor(options: SupervisorOptions<T>) {
     this.name = options.name;
     this.#options = options;
+  }
+
+  get hasServed(): boolean {
+    return this.#hasServed;
   }
 
   /** Waits for the first life to serve; its failure is the caller's. From then on it is kept running. */
@@ -45,6 +50,7 @@ export class Supervisor<T = unknown> {
     const life = this.#begin();
     this.#kept = life.ended;
     const served = await life.ready;
+    this.#hasServed = true;
     this.#kept = this.#keep(life);
     return served;
   }
