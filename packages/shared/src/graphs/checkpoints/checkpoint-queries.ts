@@ -1,4 +1,5 @@
 import type { QueryConfig } from "pg";
+import type { Queryable } from "../../postgres/pool.ts";
 
 /** Who writes: the run and the attempt that its worker holds. Every statement checks it in Postgres. */
 export interface Fence {
@@ -39,6 +40,16 @@ export function selectById(threadId: string, ns: string, checkpointId: string): 
     name: "checkpoint_by_id",
     text: `select ${COLUMNS} from checkpoints k where k.thread_id = $1 and k.checkpoint_ns = $2 and k.checkpoint_id = $3`,
     values: [threadId, ns, checkpointId],
+  };
+}
+
+/** What the tasks of the parent's step send to nodes of this one, in the order in which LangGraph applies it. */
+export function selectPendingSends(row: { thread_id: string; checkpoint_ns: string; parent_checkpoint_id: string | null }): QueryConfig {
+  return {
+    text: `select type, blob_text(type, blob) as value from checkpoint_writes
+            where thread_id = $1 and checkpoint_ns = $2 and checkpoint_id = $3 and channel = '__pregel_tasks'
+            order by task_path collate "C", task_id collate "C", idx`,
+    values: [row.thread_id, row.checkpoint_ns, row.parent_checkpoint_id],
   };
 }
 
@@ -173,4 +184,20 @@ const columns = (rows: unknown[][], n: number): unknown[][] => Array.from({ leng
 /** The last row wins where a group holds one key twice: `on conflict do update` may touch a row only once per statement. */
 function unique(rows: unknown[][], keyLength: number): unknown[][] {
   return rows.length < 2 ? rows : [...new Map(rows.map((row) => [row.slice(0, keyLength).join("\0"), row])).values()];
+}
+
+/** Where the last root checkpoint of a run is. Bounded by what the thread has stored since the run began. */
+export async function getCheckpointOfRun(
+  db: Queryable,
+  tenantId: string,
+  runId: string,
+): Promise<{ thread_id: string; graph_id: string; checkpoint_id: string } | undefined> {
+  const { rows } = await db.query<{ thread_id: string; graph_id: string; checkpoint_id: string }>(
+    `select r.thread_id, r.graph_id, k.checkpoint_id
+       from runs r join checkpoints k on k.thread_id = checkpoint_thread_id(r.tenant_id, r.thread_id)
+        and k.checkpoint_ns = '' and k.seq > r.base_seq and k.run_id = r.run_id
+      where r.run_id = $1 and r.tenant_id = $2 order by k.seq desc limit 1`,
+    [runId, tenantId],
+  );
+  return rows[0];
 }

@@ -66,6 +66,7 @@ async function loadValues(values: StoredValue[]): Promise<Record<string, unknown
   return loaded;
 }
 
-async function loadBlob(type: string, value: string): Promise<unknown> {
+/** The value of a stored blob. */
+export async function loadBlob(type: string, value: string): Promise<unknown> {
   return type === "json" ? loads(value) : new Uint8Array(Buffer.from(value, "base64"));
 }

@@ -2,7 +2,7 @@ import type { RunnableConfig } from "@langchain/core/runnables";
 import { WRITES_IDX_MAP, type ChannelVersions, type Checkpoint, type CheckpointMetadata, type CheckpointTuple, type PendingWrite } from "@langchain/langgraph-checkpoint";
 import type { Pool } from "../../postgres/pool.ts";
 import type { Fence } from "./checkpoint-queries.ts";
-import { toTuple, type CheckpointRow } from "./checkpoint-row.ts";
+import type { CheckpointRow } from "./checkpoint-row.ts";
 import type { GroupWriter } from "./group-writer.ts";
 import { addressOf, storedConfig, ThreadSaver, type SaverMetadata } from "./thread-saver.ts";
 
@@ -44,6 +44,7 @@ export class FencedSaver extends ThreadSaver {
   }
 
   override async getTuple(config: RunnableConfig): Promise<CheckpointTuple | undefined> {
+    if (config.configurable?.["thread_id"] === undefined) return undefined;
     const { threadId, ns, checkpointId } = addressOf(config);
     if (ns === "") {
       if (this.#head !== undefined && (checkpointId === undefined || checkpointId === this.#head.tuple.checkpoint.id)) {
@@ -51,7 +52,7 @@ export class FencedSaver extends ThreadSaver {
       }
       const claimed = this.#claimed;
       if (claimed !== undefined && (checkpointId === undefined || checkpointId === claimed.checkpoint_id)) {
-        const tuple = await toTuple(claimed, threadId, this.readingRunId);
+        const tuple = await this.tupleOf(claimed, threadId);
         this.#claimed = undefined;
         this.#head ??= new HeadCheckpoint(tuple);
         return this.#head.read();

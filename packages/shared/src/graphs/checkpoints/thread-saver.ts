@@ -1,5 +1,7 @@
 import type { RunnableConfig } from "@langchain/core/runnables";
 import {
+  maxChannelVersion,
+  TASKS,
   WRITES_IDX_MAP,
   type ChannelVersions,
   type Checkpoint,
@@ -12,8 +14,8 @@ import { PostgresSaver } from "@langchain/langgraph-checkpoint-postgres";
 import type { Pool, PoolClient, Queryable } from "../../postgres/pool.ts";
 import { toJsonb } from "../../postgres/jsonb.ts";
 import { dumps, SafeSerde } from "./safe-serde.ts";
-import { selectById, selectLatest, selectList, writeUnfenced, type CheckpointRows } from "./checkpoint-queries.ts";
-import { toTuple, type CheckpointRow } from "./checkpoint-row.ts";
+import { selectById, selectLatest, selectList, selectPendingSends, writeUnfenced, type CheckpointRows } from "./checkpoint-queries.ts";
+import { loadBlob, toTuple, type CheckpointRow } from "./checkpoint-row.ts";
 
 /** Metadata that a saver adds to every checkpoint. Server-owned: a client's metadata cannot set `run_id` or `attempt`. */
 export type SaverMetadata = Record<string, unknown>;
@@ -44,12 +46,13 @@ export class ThreadSaver extends PostgresSaver {
   }
 
   override async getTuple(config: RunnableConfig): Promise<CheckpointTuple | undefined> {
+    if (config.configurable?.["thread_id"] === undefined) return undefined; // as every saver does
     const { threadId, ns, checkpointId } = addressOf(config);
     const stored = this.storedThreadId(threadId);
     const { rows } = await this.db.query<CheckpointRow>(
       checkpointId === undefined ? selectLatest(stored, ns) : selectById(stored, ns, checkpointId),
     );
-    return rows[0] === undefined ? undefined : toTuple(rows[0], threadId, this.readingRunId);
+    return rows[0] === undefined ? undefined : this.tupleOf(rows[0], threadId);
   }
 
   override async *list(config: RunnableConfig, options: CheckpointListOptions = {}): AsyncGenerator<CheckpointTuple> {
@@ -67,7 +70,7 @@ export class ThreadSaver extends PostgresSaver {
         limit: options.limit,
       }),
     );
-    for (const row of rows) yield await toTuple(row, threadId, this.readingRunId);
+    for (const row of rows) yield await this.tupleOf(row, threadId);
   }
 
   override put(
@@ -85,6 +88,22 @@ export class ThreadSaver extends PostgresSaver {
 
   override deleteThread(_threadId: string): Promise<void> {
     throw new Error("Threads are deleted with their runs, see delete_thread");
+  }
+
+  /** A stored row as LangGraph reads it. */
+  protected async tupleOf(row: CheckpointRow, threadId: string): Promise<CheckpointTuple> {
+    const tuple = await toTuple(row, threadId, this.readingRunId);
+    if (tuple.checkpoint.v < 4 && row.parent_checkpoint_id !== null) await this.#addPendingSends(tuple, row);
+    return tuple;
+  }
+
+  /** Until format 4, the sends of a step were kept as writes of the parent checkpoint: threads of older LangGraph versions. */
+  async #addPendingSends({ checkpoint }: CheckpointTuple, row: CheckpointRow): Promise<void> {
+    const { rows } = await this.db.query<{ type: string; value: string }>(selectPendingSends(row));
+    if (rows.length === 0) return;
+    const versions = Object.values(checkpoint.channel_versions) as number[];
+    checkpoint.channel_values[TASKS] = await Promise.all(rows.map(({ type, value }) => loadBlob(type, value)));
+    checkpoint.channel_versions[TASKS] = versions.length > 0 ? maxChannelVersion(...versions) : this.getNextVersion(undefined);
   }
 
   protected storedThreadId(threadId: string): string {
