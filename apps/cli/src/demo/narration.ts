@@ -6,9 +6,7 @@ export function narrate({ event, data }: StreamEvent): string | undefined {
   const content = parse(data);
   switch (event.split("|")[0]) {
     case "metadata":
-      return Number(content["attempt"] ?? 1) > 1
-        ? style("yellow", `attempt ${content["attempt"]}: another worker goes on`)
-        : undefined;
+      return attemptLine(Number(content["attempt"] ?? 1));
     case "custom":
       return customLine(content);
     case "updates":
@@ -20,6 +18,10 @@ export function narrate({ event, data }: StreamEvent): string | undefined {
     default:
       return undefined;
   }
+}
+
+function attemptLine(attempt: number): string | undefined {
+  return attempt > 1 ? style("yellow", `attempt ${attempt}: another worker goes on`) : undefined;
 }
 
 /** `{document, stage, message}` is how the agents of document_processor report; anything else is shown as it is. */

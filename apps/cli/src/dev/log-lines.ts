@@ -23,7 +23,7 @@ export function readableLine(source: string, line: string, verbose: boolean): st
   const level = Number(entry["level"]);
   if (level < WARNING && !verbose) return undefined;
   const { name, style: format } = LEVELS[level] ?? { name: "log", style: "dim" };
-  const parts = [String(entry["msg"] ?? ""), errorText(entry["err"]), fieldsText(entry)];
+  const parts = [typeof entry["msg"] === "string" ? entry["msg"] : "", errorText(entry["err"]), fieldsText(entry)];
   return `${from} ${style(format, name.padEnd(5))} ${parts.filter(Boolean).join("  ")}`;
 }
 

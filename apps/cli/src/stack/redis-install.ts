@@ -40,8 +40,8 @@ install || { apt-get update -q; install; } || exit 1
 
 async function installPackage(asRoot: readonly string[], report: (what: string) => void): Promise<string> {
   report(`installing redis-server (${[...asRoot, "apt-get install"].join(" ")})`);
-  const [command = "sh", ...args] = [...asRoot, "sh", "-c", INSTALL_SCRIPT];
-  return lastLines((await runCommand(command, args)).output);
+  const { output } = await runCommand("env", [...asRoot, "sh", "-c", INSTALL_SCRIPT]);
+  return lastLines(output);
 }
 
 /** Folder of an unpacked Redis below our home. */
@@ -79,10 +79,8 @@ async function unpackPackage(home: string, report: (what: string) => void): Prom
 
 /** undefined when it worked, else what went wrong. */
 async function downloadAndUnpack(target: string, options: readonly string[]): Promise<string | undefined> {
-  const plan = await runCommand("apt-get", [
-    ...options,
-    ...["install", "--print-uris", "-qq", "-y", "--no-install-recommends", "redis-server"],
-  ]);
+  const dryRun = ["install", "--print-uris", "-qq", "-y", "--no-install-recommends", "redis-server"];
+  const plan = await runCommand("apt-get", [...options, ...dryRun]);
   // Lines are 'uri' name_version_architecture.deb size hash
   const packages = [...plan.output.matchAll(/^'\S+' ([^_\s]+)_\S+\.deb /gm)].map(([, name = ""]) => name);
   if (plan.exitCode !== 0 || packages.length === 0) return lastLines(plan.output);

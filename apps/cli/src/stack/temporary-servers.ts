@@ -21,7 +21,8 @@ export async function startTemporaryServers(report?: (what: string) => void): Pr
     startLocalRedis({ ...options, logFile: join(home, "logs/redis.log") }),
   ]);
   const stop = async (): Promise<void> => {
-    await Promise.all([postgres, redis].map((server) => server.status === "fulfilled" && server.value.stop()));
+    const started = [postgres, redis].filter((server) => server.status === "fulfilled");
+    await Promise.all(started.map((server) => server.value.stop()));
     rmSync(home, { recursive: true, force: true });
   };
   if (postgres.status === "fulfilled" && redis.status === "fulfilled") {
