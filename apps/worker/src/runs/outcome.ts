@@ -2,7 +2,7 @@ import { isGraphDrained, type StateSnapshot } from "@langchain/langgraph";
 import { LeaseLost, RunCancelled, RunTimedOut, ShuttingDown } from "@flotilla/shared/errors";
 import type { Settlement } from "@flotilla/shared/runs/run-queries";
 import type { RunError } from "@flotilla/shared/runs/run";
-import { toWire } from "../streaming/wire-value.ts";
+import { toWire } from "@flotilla/shared/protocol/wire-value";
 
 /** How an attempt ended, before anything is written about it. */
 export type RunOutcome =

@@ -1,6 +1,6 @@
 import type { BaseMessage, BaseMessageChunk } from "@langchain/core/messages";
 import { cleanDebugPayload } from "./debug-payload.ts";
-import { isMessage, messageToWire, toWireJson } from "./wire-value.ts";
+import { isMessage, messageToWire, toWireJson } from "@flotilla/shared/protocol/wire-value";
 
 /** Turns what LangGraph streams into events: names and shapes of AGENT_SERVER_API section 7.3 and 7.4. */
 

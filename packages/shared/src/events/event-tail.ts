@@ -30,10 +30,10 @@ export class EventTails {
    * A tail that listens already: subscribe before the run can start, read later.
    * @returns once pub/sub is confirmed.
    */
-  async open(runId: string): Promise<EventTail> {
+  async open(runId: string, tenantId: string): Promise<EventTail> {
     let feed = this.#feeds.get(runId);
     if (feed === undefined) {
-      feed = new RunFeed(runId, this.#options, () => {
+      feed = new RunFeed(runId, tenantId, this.#options, () => {
         if (this.#feeds.get(runId) === feed) this.#feeds.delete(runId);
       });
       this.#feeds.set(runId, feed);

@@ -14,9 +14,9 @@ const POLL_MS = 2_500;
 /** What a feed needs to know about a run beyond its events. */
 export interface RunWatch {
   /** The run's row: `live`, or the attempt under which it ended; `gone` after a rollback. Undefined when Postgres is away. */
-  state(runId: string): Promise<{ live: boolean; attempt: number } | undefined>;
+  state(tenantId: string, runId: string): Promise<{ live: boolean; attempt: number } | undefined>;
   /** The last events of a run that has ended and whose own `end` does not come: `gap`, `values`, `end`. */
-  missingEnd(runId: string, attempt: number): Promise<RunEvent[]>;
+  missingEnd(tenantId: string, runId: string, attempt: number): Promise<RunEvent[]>;
 }
 
 export interface FeedOptions {
@@ -47,6 +47,7 @@ export async function readBatches(redis: Redis, key: string, cursor: EventId): P
  */
 export class RunFeed {
   readonly runId: string;
+  readonly #tenantId: string;
   readonly #options: FeedOptions;
   readonly #subscribers = new Set<Subscriber>();
   readonly #onIdle: () => void;
@@ -57,8 +58,9 @@ export class RunFeed {
   #stopped = false;
   readonly ready: Promise<void>;
 
-  constructor(runId: string, options: FeedOptions, onIdle: () => void) {
+  constructor(runId: string, tenantId: string, options: FeedOptions, onIdle: () => void) {
     this.runId = runId;
+    this.#tenantId = tenantId;
     this.#options = options;
     this.#onIdle = onIdle;
     this.ready = this.#start();
@@ -111,7 +113,7 @@ export class RunFeed {
 
   /** A run that has ended and whose `end` did not come within a second gets it here. */
   async #lookAtRow(endedSeen: boolean): Promise<boolean> {
-    const state = await this.#options.watch.state(this.runId).catch(() => undefined);
+    const state = await this.#options.watch.state(this.#tenantId, this.runId).catch(() => undefined);
     if (state === undefined || state.live) return false;
     if (this.#cursor !== undefined && this.#cursor.attempt >= state.attempt && this.#cursor.n === LAST_N) return false;
     if (!endedSeen) return true;
@@ -122,7 +124,7 @@ export class RunFeed {
   /** Writes the missing end, or, while Redis is away, hands it to this gateway's clients alone. */
   async #supplyEnd(attempt: number): Promise<void> {
     const { redis, prefix, watch } = this.#options;
-    const events = await watch.missingEnd(this.runId, attempt);
+    const events = await watch.missingEnd(this.#tenantId, this.runId, attempt);
     try {
       await writeMissingEnd(redis, prefix, this.runId, events);
     } catch {

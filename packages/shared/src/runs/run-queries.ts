@@ -174,6 +174,11 @@ export async function getRun(db: Queryable, tenantId: string, threadId: string, 
   return rows[0];
 }
 
+export async function getRunStatus(db: Queryable, tenantId: string, runId: string): Promise<Pick<Run, "status" | "attempt"> | undefined> {
+  const { rows } = await db.query<Pick<Run, "status" | "attempt">>("select status, attempt from runs where run_id = $1 and tenant_id = $2", [runId, tenantId]);
+  return rows[0];
+}
+
 /** Newest first. */
 export async function listRuns(
   db: Queryable,
@@ -268,4 +273,14 @@ function only<T>(rows: T[]): T {
   const [row] = rows;
   if (row === undefined) throw new Error("a query that always returns a row returned none");
   return row;
+}
+
+/** @returns how many were deleted, at most `limit`. */
+export async function deleteOldIdempotencyKeys(db: Queryable, limit: number): Promise<number> {
+  const { rowCount } = await db.query(
+    `delete from idempotency_keys where (tenant_id, key) in (
+       select tenant_id, key from idempotency_keys where created_at < now() - interval '24 hours' limit $1 for update skip locked)`,
+    [limit],
+  );
+  return rowCount ?? 0;
 }

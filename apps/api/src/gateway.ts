@@ -1,0 +1,27 @@
+import type { EventTails } from "@flotilla/shared/events/event-tail";
+import type { WakeUps } from "@flotilla/shared/events/wake-ups";
+import type { GraphRegistry } from "@flotilla/shared/graphs/graph-registry";
+import type { Pool } from "@flotilla/shared/postgres/pool";
+import type { Logger } from "@flotilla/shared/process/logger";
+import type { RunQueue } from "@flotilla/shared/queue/run-queue";
+import type { Redis } from "@flotilla/shared/redis/connection";
+import type { GatewayMetrics } from "./metrics.ts";
+import type { RunSignals } from "./runs/run-signals.ts";
+import type { OpenStreams } from "./runs/open-streams.ts";
+import type { ThreadStates } from "./threads/thread-state.ts";
+
+/** The parts of a gateway, as main.ts started them. Each function takes of it what it names. */
+export interface Gateway {
+  pool: Pool;
+  redis: Redis;
+  prefix: string;
+  queue: RunQueue;
+  signals: RunSignals;
+  wakeUps: WakeUps;
+  tails: EventTails;
+  streams: OpenStreams;
+  states: ThreadStates;
+  registry: GraphRegistry;
+  metrics: GatewayMetrics;
+  logger: Logger;
+}

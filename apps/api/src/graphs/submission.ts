@@ -1,0 +1,78 @@
+import type { Principal } from "@flotilla/shared/access/api-key";
+import { InvalidRequest } from "@flotilla/shared/errors";
+import type { InvokeBody, ResumeBody } from "@flotilla/shared/protocol/graph-call";
+import type { CommandInput, RunKwargs } from "@flotilla/shared/runs/run";
+import type { Idempotency } from "../http/idempotency.ts";
+import type { Submission } from "../runs/create-run.ts";
+
+/** Turns bodies of the small dialect into submissions. Pure. */
+
+interface Caller {
+  principal: Principal;
+  graphId: string;
+  idempotency: Idempotency | undefined;
+}
+
+const SERVER_OWNED = new Set(["thread_id", "run_id", "checkpoint_ns", "checkpoint_id", "checkpoint_map", "graph_id", "assistant_id"]);
+
+export function submissionOf(body: InvokeBody, caller: Caller, defaultModes: string[]): Submission {
+  return {
+    ...caller,
+    threadId: body.thread_id,
+    kwargs: { ...optionsOf(body, defaultModes), input: body.input ?? null, ...(body.checkpoint_id === undefined ? {} : { checkpoint_id: body.checkpoint_id }) },
+    metadata: body.metadata ?? {},
+    strategy: body.multitask_strategy ?? "enqueue",
+    resume: undefined,
+  };
+}
+
+export function resumeOf(body: ResumeBody, caller: Caller, defaultModes: string[]): Submission {
+  const command: CommandInput = body.command ?? {};
+  const answer: unknown = body.resume_data === undefined ? command.resume : body.resume_data;
+  return {
+    ...caller,
+    threadId: body.thread_id,
+    kwargs: { ...optionsOf(body, defaultModes), command: { ...command, resume: answer } },
+    metadata: body.metadata ?? {},
+    strategy: body.multitask_strategy ?? "enqueue",
+    resume: addressedAnswer(answer, body.interrupt_id),
+  };
+}
+
+/** An object whose keys are all interrupt ids answers several questions; anything else answers one. */
+function addressedAnswer(answer: unknown, interruptId: string | undefined): Submission["resume"] {
+  if (interruptId !== undefined) return { interrupt_id: interruptId, value: answer };
+  const keyed = typeof answer === "object" && answer !== null && !Array.isArray(answer) && Object.keys(answer).length > 0;
+  if (keyed && Object.keys(answer).every((key) => /^[0-9a-f]{32}$/.test(key))) return { map: answer as Record<string, unknown> };
+  return { value: answer };
+}
+
+function optionsOf(body: Omit<InvokeBody, "input">, defaultModes: string[]): RunKwargs {
+  const configurable = withoutServerKeys(body.config?.configurable ?? {});
+  const given: Partial<RunKwargs> = {};
+  if (body.config !== undefined) given.config = compact({ ...body.config, configurable });
+  if (body.context !== undefined) given.context = body.context;
+  if (body.durability !== undefined) given.durability = body.durability;
+  if (body.stream_subgraphs !== undefined) given.stream_subgraphs = body.stream_subgraphs;
+  if (body.interrupt_before !== undefined) given.interrupt_before = body.interrupt_before;
+  if (body.interrupt_after !== undefined) given.interrupt_after = body.interrupt_after;
+  const modes = body.stream_mode === undefined || body.stream_mode.length === 0 ? defaultModes : body.stream_mode;
+  return { ...given, stream_mode: [...new Set(modes)] };
+}
+
+/** A caller's configurable never carries what the server says; the worker puts its own keys last as well. */
+function withoutServerKeys(configurable: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(configurable).filter(([key]) => !SERVER_OWNED.has(key) && !key.startsWith("__")));
+}
+
+function compact<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, inner]) => inner !== undefined)) as never;
+}
+
+/** The one thread id of an edit, which may come in the body or in the query. */
+export function threadIdOf(body: string | undefined, query: string | undefined): string | "mismatch" {
+  if (body !== undefined && query !== undefined && body !== query) return "mismatch";
+  const threadId = body ?? query;
+  if (threadId === undefined) throw new InvalidRequest("thread_id is missing", [{ path: "body.thread_id", message: "required" }]);
+  return threadId;
+}

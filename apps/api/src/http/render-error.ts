@@ -1,0 +1,43 @@
+import type { ErrorRequestHandler, Response } from "express";
+import { AppError, BadRequest, InvalidRequest, PayloadTooLarge, Unavailable } from "@flotilla/shared/errors";
+import { isConnectionFailure } from "@flotilla/shared/postgres/pg-error";
+import type { Logger } from "@flotilla/shared/process/logger";
+
+/** The only place where an error becomes a status code: `{"detail", "code"}`, in both dialects. */
+export function renderErrors(logger: Logger): ErrorRequestHandler {
+  return (thrown: unknown, request, response, _next) => {
+    const error = toAppError(thrown);
+    if (error === undefined) logger.error({ err: thrown, method: request.method, request_id: response.locals["requestId"] as string }, "a request failed");
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    if (error?.httpStatus === 503) response.setHeader("retry-after", "1");
+    if (error?.httpStatus === 401) response.setHeader("www-authenticate", "Bearer");
+    sendError(response, error);
+  };
+}
+
+function sendError(response: Response, error: AppError | undefined): void {
+  if (error === undefined) {
+    response.status(500).json({ detail: "Something went wrong on the server; its log has the details", code: "internal_error" });
+    return;
+  }
+  response.status(error.httpStatus).json({
+    detail: error.message,
+    code: error.code,
+    ...(error instanceof InvalidRequest && error.problems.length > 0 ? { problems: error.problems } : {}),
+  });
+}
+
+function toAppError(thrown: unknown): AppError | undefined {
+  if (thrown instanceof AppError) return thrown;
+  if (isConnectionFailure(thrown)) return new Unavailable("The database does not answer; try again");
+  if (typeof thrown !== "object" || thrown === null || !("status" in thrown)) return undefined;
+  // What body-parser and Express' router throw: their messages are written for clients.
+  const { status, type } = thrown as { status: number; type?: string };
+  if (status === 413) return new PayloadTooLarge("The body is larger than this server takes (MAX_BODY_BYTES)");
+  if (type === "charset.unsupported" || type === "encoding.unsupported") return new BadRequest("The body's encoding is not supported; send UTF-8");
+  if (status >= 400 && status < 500) return new BadRequest("The request could not be read");
+  return undefined;
+}

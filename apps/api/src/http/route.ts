@@ -1,0 +1,44 @@
+import type { Request, Response } from "express";
+import type * as z from "zod";
+import type { Principal } from "@flotilla/shared/access/api-key";
+
+/** What a handler gets: the caller and the request's parts, parsed by the route's own schemas. */
+export interface RouteContext<P, Q, B> {
+  principal: Principal;
+  params: P;
+  query: Q;
+  body: B;
+  request: Request;
+  response: Response;
+  /** Aborted when the client goes away before the answer is complete. */
+  clientGone: AbortSignal;
+}
+
+export interface RouteAnswer {
+  description: string;
+  schema?: z.ZodType;
+  contentType?: string;
+}
+
+/**
+ * A route: its wire contract and its handler in one place. The same schemas validate requests and make the OpenAPI
+ * document. Paths are written as in OpenAPI, `/threads/{thread_id}`.
+ */
+export interface Route<P extends z.ZodType = z.ZodType, Q extends z.ZodType = z.ZodType, B extends z.ZodType = z.ZodType> {
+  method: "get" | "post" | "delete" | "put" | "patch";
+  path: string;
+  summary: string;
+  tag: string;
+  /** `open` answers without a key. */
+  access?: "open" | "key";
+  params?: P;
+  query?: Q;
+  body?: B;
+  answers: Record<number, RouteAnswer>;
+  handle(context: RouteContext<z.output<P>, z.output<Q>, z.output<B>>): Promise<void> | void;
+}
+
+/** Keeps the types of a route's schemas for its handler, and forgets them for the list of routes. */
+export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType>(definition: Route<P, Q, B>): Route {
+  return definition as unknown as Route;
+}

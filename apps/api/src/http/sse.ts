@@ -1,0 +1,106 @@
+import type { Response } from "express";
+import type { RunEvent } from "@flotilla/shared/events/event-batch";
+import { formatEventId } from "@flotilla/shared/events/event-id";
+
+/** Time between heartbeats, from the opening on, in ms. Clients measure it and reconnect when it stops. */
+const HEARTBEAT_MS = 5_000;
+/** A client that takes nothing for this long is closed; it can resume. In ms. */
+const STALL_MS = 60_000;
+
+/**
+ * A Server-Sent Events response: framing, heartbeats, back-pressure, disconnect.
+ * https://html.spec.whatwg.org/multipage/server-sent-events.html
+ *
+ * Heartbeats are comment lines with a single newline: after a blank line some clients see an empty event.
+ */
+export class SseStream {
+  readonly #response: Response;
+  readonly #heartbeat: NodeJS.Timeout;
+  readonly #gone = new AbortController();
+  #opening = `retry: 1000\n`;
+
+  constructor(response: Response, headers: Record<string, string> = {}) {
+    this.#response = response;
+    response.status(200).set({
+      "content-type": "text/event-stream",
+      "cache-control": "no-cache, no-transform",
+      "x-accel-buffering": "no",
+      connection: "keep-alive",
+      ...headers,
+    });
+    response.socket?.setNoDelay(true);
+    response.flushHeaders();
+    response.once("close", () => this.#close());
+    this.#heartbeat = setInterval(() => {
+      if (!response.writableNeedDrain) response.write(": heartbeat\n");
+    }, HEARTBEAT_MS);
+  }
+
+  /** Aborted when the client is gone or the stream was ended. */
+  get closed(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  /** Writes events; resolves when the client can take more. False when it is gone. */
+  async write(events: readonly RunEvent[]): Promise<boolean> {
+    let text = this.#opening;
+    this.#opening = "";
+    for (const event of events) text += frameOf(event);
+    return this.#send(text);
+  }
+
+  /** An event that the gateway adds for this client alone, without an id of its own unless given. */
+  async writeEvent(event: string, data: string, id?: string): Promise<boolean> {
+    const opening = this.#opening;
+    this.#opening = "";
+    return this.#send(`${opening}${id === undefined ? "" : `id: ${id}\n`}event: ${event}\ndata: ${data}\n\n`);
+  }
+
+  /** Ends the stream; with a hint when to come back, for a gateway that goes away. */
+  end(retryMs?: number): void {
+    if (this.#gone.signal.aborted) return;
+    this.#response.end(retryMs === undefined ? "" : `retry: ${retryMs}\n\n`);
+    this.#close();
+  }
+
+  #close(): void {
+    clearInterval(this.#heartbeat);
+    this.#gone.abort();
+  }
+
+  async #send(text: string): Promise<boolean> {
+    if (this.#gone.signal.aborted) return false;
+    if (this.#response.write(text)) return true;
+    const drained = await this.#drained();
+    if (!drained) this.#response.destroy();
+    return drained;
+  }
+
+  #drained(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const settle = (drained: boolean) => {
+        clearTimeout(timer);
+        this.#response.off("drain", onDrain);
+        this.#gone.signal.removeEventListener("abort", onGone);
+        resolve(drained);
+      };
+      const onDrain = () => settle(true);
+      const onGone = () => settle(false);
+      const timer = setTimeout(onGone, STALL_MS);
+      this.#response.once("drain", onDrain);
+      this.#gone.signal.addEventListener("abort", onGone, { once: true });
+    });
+  }
+}
+
+/** The frame of an event is made once, however many clients get it. */
+const frames = new WeakMap<RunEvent, string>();
+
+function frameOf(event: RunEvent): string {
+  let frame = frames.get(event);
+  if (frame === undefined) {
+    frame = `id: ${formatEventId(event.id)}\nevent: ${event.event.replace(/[\r\n]/g, " ")}\ndata: ${event.data}\n\n`;
+    frames.set(event, frame);
+  }
+  return frame;
+}

@@ -1,0 +1,153 @@
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import type { AddressInfo } from "node:net";
+import { messageOf } from "@flotilla/shared/errors";
+import { EventTails } from "@flotilla/shared/events/event-tail";
+import { WakeUps } from "@flotilla/shared/events/wake-ups";
+import { GraphRegistry } from "@flotilla/shared/graphs/graph-registry";
+import { readGraphConfig } from "@flotilla/shared/graphs/langgraph-json";
+import { createRegistry } from "@flotilla/shared/metrics/process-metrics";
+import { ClockCheck } from "@flotilla/shared/postgres/clock";
+import { requireSchema } from "@flotilla/shared/postgres/migrate";
+import { createPool } from "@flotilla/shared/postgres/pool";
+import { parseEnv } from "@flotilla/shared/process/env";
+import { Lifecycle } from "@flotilla/shared/process/lifecycle";
+import { createLogger } from "@flotilla/shared/process/logger";
+import { LoopWatchdog } from "@flotilla/shared/process/loop-watchdog";
+import { stopOnSignals } from "@flotilla/shared/process/signals";
+import { RunQueue } from "@flotilla/shared/queue/run-queue";
+import { checkRedisSettings, connectRedis } from "@flotilla/shared/redis/connection";
+import { getRunStatus } from "@flotilla/shared/runs/run-queries";
+import { isFinal } from "@flotilla/shared/runs/run";
+import { VERSION } from "@flotilla/shared/version";
+import { createApp } from "./app.ts";
+import { gatewayEnv } from "./config.ts";
+import type { Gateway } from "./gateway.ts";
+import { graphRoutes } from "./graphs/routes.ts";
+import { Authenticator } from "./http/authenticate.ts";
+import { enqueueStranded } from "./maintenance/enqueue-stranded.ts";
+import { Maintainer } from "./maintenance/maintainer.ts";
+import { prune } from "./maintenance/prune.ts";
+import { rescueRuns } from "./maintenance/rescue-runs.ts";
+import { GatewayMetrics } from "./metrics.ts";
+import { describeApi } from "./openapi.ts";
+import { OpenStreams } from "./runs/open-streams.ts";
+import { RunSignals } from "./runs/run-signals.ts";
+import { runRoutes } from "./runs/routes.ts";
+import { missingEnd } from "./runs/stream-run.ts";
+import { systemRoutes } from "./system/routes.ts";
+import { ThreadStates } from "./threads/thread-state.ts";
+
+// The entry of a gateway process: environment, wiring, signals. The only file here that touches `process`.
+
+try {
+  const config = parseEnv(gatewayEnv, process.env);
+  process.title = config.FLOTILLA_PROCESS_TITLE;
+  const logger = createLogger(config.LOG_LEVEL, { process: config.FLOTILLA_PROCESS_TITLE, pid: process.pid });
+  const lifecycle = new Lifecycle();
+
+  const pool = createPool({
+    databaseUrl: config.DATABASE_URL,
+    minSize: config.POOL_MIN_SIZE,
+    maxSize: config.POOL_MAX_SIZE,
+    applicationName: config.FLOTILLA_PROCESS_TITLE,
+    preparedStatements: config.PREPARED_STATEMENTS,
+    logger,
+  });
+  lifecycle.onStop(() => pool.end());
+  await requireSchema(pool);
+
+  const graphConfig = await readGraphConfig(config.FLOTILLA_CONFIG);
+  for (const [name, value] of Object.entries(graphConfig.env)) process.env[name] ??= value;
+  const registry = await GraphRegistry.load(graphConfig, logger);
+
+  const redis = connectRedis(config.REDIS_URL, "producer", logger);
+  lifecycle.onStop(() => redis.disconnect());
+  const subscriber = connectRedis(config.REDIS_URL, "subscriber", logger);
+  lifecycle.onStop(() => subscriber.disconnect());
+  redis.once("ready", () => {
+    checkRedisSettings(redis).then((warnings) => warnings.forEach((warning) => logger.warn(warning)), () => {});
+  }); // prettier-ignore
+
+  const prefix = config.REDIS_PREFIX;
+  const queue = new RunQueue({ redis, prefix, logger });
+  const signals = new RunSignals(redis, prefix);
+  const watchdog = lifecycle.add(new LoopWatchdog(1_000, (lagMs) => logger.warn({ lag_ms: Math.round(lagMs) }, "the event loop was blocked")));
+  const clock = lifecycle.add(new ClockCheck(pool, logger));
+  const prometheus = createRegistry(VERSION, "gateway", { pool, poolMax: config.POOL_MAX_SIZE, watchdog });
+  const metrics = new GatewayMetrics(prometheus, pool, queue);
+  const states = new ThreadStates(pool, registry);
+  const wakeUps = new WakeUps(subscriber);
+  const tails = new EventTails({
+    redis,
+    wakeUps,
+    prefix,
+    watch: {
+      async state(tenantId, runId) {
+        const run = await getRunStatus(pool, tenantId, runId);
+        return run === undefined ? { live: false, attempt: 1 } : { live: !isFinal(run.status), attempt: run.attempt };
+      },
+      missingEnd: (tenantId, runId, attempt) => missingEnd({ pool, states }, tenantId, runId, attempt),
+    },
+  });
+  const streams = new OpenStreams(metrics);
+  const gateway: Gateway = { pool, redis, prefix, queue, signals, wakeUps, tails, streams, states, registry, metrics, logger };
+
+  const maintainer = lifecycle.add(new Maintainer(pool, logger));
+  maintainer.add(rescueRuns({ ...gateway, leaseSeconds: config.LEASE_SECS }));
+  maintainer.add(enqueueStranded(gateway));
+  maintainer.add(prune(pool));
+
+  let stopping = false;
+  const allowedOrigins = config.ALLOWED_ORIGINS.split(",").map((origin) => origin.trim()).filter((origin) => origin !== ""); // prettier-ignore
+  const authenticator = new Authenticator({ db: pool, allowedOrigins });
+  const langgraphVersion = (createRequire(import.meta.url)("@langchain/langgraph/package.json") as { version: string }).version;
+  const routes = [...graphRoutes(gateway), ...runRoutes(gateway)];
+  routes.push(
+    ...systemRoutes({
+      gateway, prometheus, clock, langgraphVersion,
+      metricsPublic: config.METRICS_PUBLIC,
+      isStopping: () => stopping,
+      openApi: () => describeApi(routes),
+    }),
+  ); // prettier-ignore
+  const app = createApp({
+    gateway, authenticator, routes, allowedOrigins,
+    trustProxyHops: config.TRUST_PROXY_HOPS,
+    maxBodyBytes: config.MAX_BODY_BYTES,
+    maxJsonDepth: config.MAX_JSON_DEPTH,
+  }); // prettier-ignore
+
+  const server = createServer({ headersTimeout: 15_000, requestTimeout: 60_000, keepAliveTimeout: 65_000, maxHeaderSize: 16 * 1024 }, app);
+  const open = await authenticator.hasKeys();
+  const loopback = /^(127\.|::1$|localhost$)/.test(config.HOST);
+  if (!open) logger.warn("no API key is configured: only this machine may call (npm run keys -- create makes a key)");
+  const host = open || loopback ? config.HOST : "127.0.0.1";
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(config.PORT, host, resolve);
+  });
+  const { address, port } = server.address() as AddressInfo;
+  const url = `http://${address.includes(":") ? `[${address}]` : address}:${port}`;
+
+  stopOnSignals({
+    logger,
+    exit: (code) => process.exit(code),
+    stop: async () => {
+      stopping = true;
+      const closed = new Promise((resolve) => server.close(resolve));
+      streams.endAll();
+      server.closeIdleConnections();
+      const patience = setTimeout(() => server.closeAllConnections(), (config.SHUTDOWN_GRACE_SECS - 5) * 1000);
+      await closed;
+      clearTimeout(patience);
+      await lifecycle.stop();
+    },
+  });
+  logger.info({ version: VERSION, url, graphs: registry.ids }, "gateway ready");
+  process.send?.({ type: "ready", url });
+} catch (error) {
+  const inUse = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
+  process.stderr.write(`flotilla gateway: ${inUse ? `port ${process.env["PORT"] ?? 2024} is in use; choose another with PORT` : messageOf(error)}\n`);
+  process.exit(1);
+}

@@ -1,0 +1,49 @@
+import type { Pool } from "@flotilla/shared/postgres/pool";
+import type { Redis } from "@flotilla/shared/redis/connection";
+import type { Logger } from "@flotilla/shared/process/logger";
+import type { RunQueue } from "@flotilla/shared/queue/run-queue";
+import { listStranded, redispatchRun } from "@flotilla/shared/runs/run-queries";
+import type { GatewayMetrics } from "../metrics.ts";
+import type { Duty } from "./maintainer.ts";
+
+export interface StrandedDeps {
+  pool: Pool;
+  redis: Redis;
+  queue: RunQueue;
+  metrics: GatewayMetrics;
+  logger: Logger;
+}
+
+const EVERY_MS = 1_000;
+const BATCH = 500;
+/** A job this young may be between Redis and its claim, in s. */
+const SLACK_SECONDS = 2;
+
+/**
+ * Puts runs on the queue that should be there and are not: their time has come, the process that accepted them died before
+ * it enqueued them, or Redis lost them. The queue is first in, first out, so a run that was dispatched before the oldest
+ * waiting job is not in it; after a wipe nothing is. Costs what is stranded, not what is pending.
+ */
+export function enqueueStranded({ pool, redis, queue, metrics, logger }: StrandedDeps): Duty {
+  return {
+    name: "enqueue stranded runs",
+    everyMs: EVERY_MS,
+    lock: 2,
+    async perform() {
+      if (redis.status !== "ready") return;
+      const wiped = await queue.wasWiped();
+      if (wiped) logger.warn("Redis was empty: dispatching everything runnable again");
+      const oldest = wiped ? null : await queue.oldestWaiting();
+      for (let round = 0; round < 200; round++) {
+        const stranded = await listStranded(pool, oldest, wiped ? 0 : SLACK_SECONDS, BATCH);
+        for (const runId of stranded) {
+          const dispatch = await redispatchRun(pool, runId);
+          if (dispatch === null) continue;
+          metrics.redispatched();
+          if (!(await queue.enqueue(dispatch))) return; // Redis is away again
+        }
+        if (stranded.length < BATCH) return;
+      }
+    },
+  };
+}

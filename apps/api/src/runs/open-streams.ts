@@ -1,0 +1,32 @@
+import type { Response } from "express";
+import { SseStream } from "../http/sse.ts";
+import type { GatewayMetrics } from "../metrics.ts";
+
+/** The streams that this gateway has open, so that it can end them with a hint when it goes away. */
+export class OpenStreams {
+  readonly #open = new Set<SseStream>();
+  readonly #metrics: GatewayMetrics;
+  #closing = false;
+
+  constructor(metrics: GatewayMetrics) {
+    this.#metrics = metrics;
+  }
+
+  open(response: Response, headers: Record<string, string>): SseStream {
+    const stream = new SseStream(response, headers);
+    this.#open.add(stream);
+    this.#metrics.streamOpened();
+    stream.closed.addEventListener("abort", () => {
+      this.#open.delete(stream);
+      this.#metrics.streamClosed();
+    });
+    if (this.#closing) stream.end(1_000);
+    return stream;
+  }
+
+  /** Ends all of them. Clients come back, spread over two seconds, to another gateway. */
+  endAll(): void {
+    this.#closing = true;
+    for (const stream of this.#open) stream.end(500 + Math.round(Math.random() * 2_000));
+  }
+}

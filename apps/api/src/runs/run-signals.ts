@@ -1,0 +1,31 @@
+import { controlChannel, streamKey, wakeChannel } from "@flotilla/shared/events/event-keys";
+import type { Redis } from "@flotilla/shared/redis/connection";
+
+/** Hints about runs to whoever may want to know. Each may be lost: workers read the row, and tails look at it. */
+export class RunSignals {
+  readonly #redis: Redis;
+  readonly #prefix: string;
+
+  constructor(redis: Redis, prefix: string) {
+    this.#redis = redis;
+    this.#prefix = prefix;
+  }
+
+  /** A cancel was recorded for a running run, or has ended a pending one. */
+  cancelled(runId: string, was: "pending" | "running"): void {
+    if (was === "running") this.#publish(controlChannel(this.#prefix), `cancel ${runId}`);
+    else this.#publish(wakeChannel(this.#prefix, runId), "end");
+  }
+
+  /** What a run left in Redis goes with its thread. */
+  async forget(runIds: readonly string[]): Promise<void> {
+    if (runIds.length === 0 || this.#redis.status !== "ready") return;
+    const pipeline = this.#redis.pipeline();
+    for (const runId of runIds) pipeline.unlink(streamKey(this.#prefix, runId)).publish(wakeChannel(this.#prefix, runId), "end");
+    await pipeline.exec().catch(() => null); // the streams expire by themselves
+  }
+
+  #publish(channel: string, message: string): void {
+    if (this.#redis.status === "ready") this.#redis.publish(channel, message).catch(() => {});
+  }
+}

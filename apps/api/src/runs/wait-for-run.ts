@@ -1,0 +1,56 @@
+import { wakeChannel } from "@flotilla/shared/events/event-keys";
+import type { WakeUps } from "@flotilla/shared/events/wake-ups";
+import { once } from "@flotilla/shared/events/waiting";
+import { readRunEnd, type EndedRun, type RunEndDeps } from "./run-end.ts";
+
+/** A wake-up can be lost; the row is read again after this, in ms. */
+const POLL_MS = 2_500;
+
+export interface WaitDeps extends RunEndDeps {
+  wakeUps: WakeUps;
+  prefix: string;
+}
+
+/** A wait that listens already: begin before the run can start, await later. */
+export interface RunWait {
+  /** Resolves with the end, or undefined when the signal is aborted before. */
+  end(tenantId: string, signal: AbortSignal): Promise<EndedRun | "gone" | undefined>;
+  close(): void;
+}
+
+/** @param mayHaveEnded asks the row at once, for a run that was not made just now. */
+export async function listenForEnd(deps: WaitDeps, runId: string, mayHaveEnded = false): Promise<RunWait> {
+  let ended = mayHaveEnded;
+  let notify: () => void = () => {};
+  const stop = await deps.wakeUps.listen(wakeChannel(deps.prefix, runId), (message) => {
+    if (message === "e") return;
+    ended = true;
+    notify();
+  });
+  return {
+    close: stop,
+    async end(tenantId, signal) {
+      try {
+        while (!signal.aborted) {
+          if (!ended) await wakeOrPoll((wake) => (notify = wake), signal);
+          if (signal.aborted) return undefined;
+          ended = false;
+          const end = await readRunEnd(deps, tenantId, runId).catch(() => "live" as const); // Postgres is away: wait on
+          if (end !== "live") return end;
+        }
+        return undefined;
+      } finally {
+        stop();
+      }
+    },
+  };
+}
+
+async function wakeOrPoll(register: (wake: () => void) => void, signal: AbortSignal): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await once((wake) => {
+    register(wake);
+    timer = setTimeout(wake, POLL_MS);
+  }, signal);
+  clearTimeout(timer);
+}
