@@ -48,8 +48,8 @@ const ROWS: Row[] = Array.from({ length: 36 }, (_, at) => ({
 
 /** 1234.5 as `1'234.50`, the Swiss way. */
 function swiss(amount: number): string {
-  const [whole = "", cents = ""] = amount.toFixed(2).split(".");
-  return `${whole.replace(/\B(?=(\d{3})+$)/g, "'")}.${cents}`;
+  const [whole = "", fraction = ""] = amount.toFixed(2).split(".");
+  return `${whole.replace(/\B(?=(\d{3})+$)/g, "'")}.${fraction}`;
 }
 
 function cents(amount: number): number {

@@ -76,7 +76,7 @@ function describeFailure(error: unknown): string {
   const isAnswer = name === "OutputParserException" || error instanceof SyntaxError;
   return isAnswer
     ? "model_answer_invalid: it has not the form asked for"
-    : `model_failed: ${String(name ?? "unknown error")}`;
+    : `model_failed: ${typeof name === "string" ? name : "unknown error"}`;
 }
 
 function firstLine(text: string): string {

@@ -19,7 +19,10 @@ const Output = z.object({
   log: z
     .array(z.int())
     .describe("The number of every super-step, in order: 1, 2, 3, …")
-    .register(registry, { reducer: { fn: (log, numbers) => [...log, ...numbers] }, default: () => [] }),
+    .register(registry, {
+      reducer: { fn: (log: number[], numbers: number[]) => [...log, ...numbers] },
+      default: () => [],
+    }),
 });
 
 /** `steps` counts down, so that a second run on the same thread takes its own steps and goes on counting. */

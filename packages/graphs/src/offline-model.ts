@@ -129,6 +129,6 @@ function countTokens(messages: readonly BaseMessage[]): number {
 }
 
 function toolName(tool: BindToolsInput): string {
-  const named = tool as { name?: unknown; function?: { name?: unknown } };
-  return String(named.name ?? named.function?.name ?? "");
+  const named = tool as { name?: string; function?: { name?: string } };
+  return named.name ?? named.function?.name ?? "";
 }

@@ -13,18 +13,24 @@ never make up an order, a date or an amount. Ask for the order number when you n
 
 const Messages = withLangGraph(z.custom<BaseMessage[]>(), MessagesZodMeta);
 
+/** By the id of the tool call that asked for the refund. */
+type Refunds = Record<string, Refund>;
+
 const State = z.object({
   messages: Messages,
   refunds: z
     .record(z.string(), z.custom<Refund>())
     .describe("Refunds granted on this thread, by the id of the tool call that asked for them")
-    .register(registry, { reducer: { fn: (all, more) => ({ ...all, ...more }) }, default: () => ({}) }),
+    .register(registry, {
+      reducer: { fn: (all: Refunds, more: Refunds): Refunds => ({ ...all, ...more }) },
+      default: () => ({}),
+    }),
 });
 
 /** One call of a tool, as it is sent to its own task: each has its own interrupt and is finished on its own. */
 interface ToolUse {
   readonly call: ToolCall;
-  readonly refunds: Record<string, Refund>;
+  readonly refunds: Refunds;
   /** An earlier call of the same message refunds the same order: this one has to wait for its outcome. */
   readonly isSecondRefund: boolean;
 }

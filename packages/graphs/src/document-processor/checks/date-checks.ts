@@ -11,7 +11,7 @@ const MAX_DUE_DAYS = 400;
 /** Checks that dates exist, lie within reason and stand in order. Dates are `YYYY-MM-DD`, so they compare as text. */
 export function checkDates(fields: Fields, text: string, today = new Date()): string[] {
   const dates = Object.entries(fields).filter(
-    (entry): entry is [string, string] => /date$/.test(entry[0]) && typeof entry[1] === "string",
+    (entry): entry is [string, string] => entry[0].endsWith("date") && typeof entry[1] === "string",
   );
   // A day of grace, because the sender's day may have begun before ours.
   const latest = new Date(today.getTime() + DAY_MS).toISOString().slice(0, 10);

@@ -93,7 +93,7 @@ function itemsOf(fields: Fields) {
     if (amount === undefined) return [];
     return [
       {
-        description: String(item["description"]),
+        description: typeof item["description"] === "string" ? item["description"] : "row",
         quantity: number(item["quantity"]),
         unitPrice: number(item["unit_price"]),
         amount,

@@ -62,7 +62,7 @@ function findIssueDate(layout: Layout, dueDate: string | undefined): string | un
 function findInvoiceNumber(layout: Layout): string | undefined {
   return (
     findLabelled(layout, NUMBER_LABEL, acceptId) ??
-    findLabelled(layout, `${INVOICE}`, acceptId) ??
+    findLabelled(layout, INVOICE, acceptId) ??
     findLabelled(layout, NUMBER_WORD, acceptId) ??
     /\b(?:INV|RE|RG|RN|FA|FV|FT)[-_/]?\d[\w/-]*/.exec(layout.text)?.[0]
   );

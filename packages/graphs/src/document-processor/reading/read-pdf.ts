@@ -15,6 +15,12 @@ interface TextItem {
   readonly fontSize: number;
 }
 
+/** What is used of the reader's document; its own types come from a package that is not installed. */
+interface PdfDocument {
+  readonly numPages: number;
+  destroy(): Promise<void>;
+}
+
 /**
  * Text of a PDF in the processor's notation. PDFs hold positioned glyphs rather than lines: items on the same height
  * form a line, wide gaps within it separate cells, large type marks headings. Throws when the file is damaged.
@@ -24,10 +30,11 @@ interface TextItem {
 export async function readPdf(bytes: Uint8Array): Promise<{ text: string; pages: number }> {
   const { extractTextItems, getDocumentProxy } = await import("unpdf");
   // The reader takes the buffer over and empties it, so it gets a copy; verbosity 0 keeps it off the console.
-  const document = await getDocumentProxy(new Uint8Array(bytes), { verbosity: 0, stopAtErrors: false });
+  const options = { verbosity: 0, stopAtErrors: false };
+  const document = (await getDocumentProxy(new Uint8Array(bytes), options)) as unknown as PdfDocument;
   try {
     if (document.numPages > MAX_PAGES) throw new Error(`it has ${document.numPages} pages; the limit is ${MAX_PAGES}`);
-    const { items, totalPages } = await extractTextItems(document);
+    const { items, totalPages } = await extractTextItems(document as Parameters<typeof extractTextItems>[0]);
     return { text: items.map(pageText).join("\n\n"), pages: totalPages };
   } finally {
     await document.destroy();
