@@ -1,6 +1,12 @@
 import { randomUUID } from "node:crypto";
 import type { Queryable } from "@flotilla/shared/postgres/pool";
-import { claimRun, createRun, type ClaimOutcome, type CreateOutcome, type NewRun } from "@flotilla/shared/runs/run-queries";
+import {
+  claimRun,
+  createRun,
+  type ClaimOutcome,
+  type CreateOutcome,
+  type NewRun,
+} from "@flotilla/shared/runs/run-queries";
 import type { Dispatch, RunKwargs } from "@flotilla/shared/runs/run";
 
 export type Accepted = Extract<CreateOutcome, { outcome: "created" }>;
@@ -35,14 +41,22 @@ export async function acceptRun(db: Queryable, run: NewRun): Promise<{ run: NewR
 }
 
 /** Makes the test itself the holder of a run. */
-export async function holdRun(db: Queryable, runId: string, { holder = "the test", leaseSeconds = 60 } = {}): Promise<Claimed> {
+export async function holdRun(
+  db: Queryable,
+  runId: string,
+  { holder = "the test", leaseSeconds = 60 } = {},
+): Promise<Claimed> {
   const claim = await claimRun(db, runId, holder, leaseSeconds, true);
   if (claim.outcome !== "claimed") throw new Error(`the claim was refused: ${claim.outcome}`);
   return claim;
 }
 
 /** A run that is running, held by the test. */
-export async function startHeldRun(db: Queryable, overrides: Partial<NewRun> = {}, kwargs: Partial<RunKwargs> = {}): Promise<Claimed["run"]> {
+export async function startHeldRun(
+  db: Queryable,
+  overrides: Partial<NewRun> = {},
+  kwargs: Partial<RunKwargs> = {},
+): Promise<Claimed["run"]> {
   const { run } = await acceptRun(db, newRun(overrides, kwargs));
   return (await holdRun(db, run.runId)).run;
 }

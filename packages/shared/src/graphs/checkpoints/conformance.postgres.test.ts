@@ -9,10 +9,19 @@ import { GroupWriter } from "./group-writer.ts";
 import { EditSaver, ThreadSaver } from "./thread-saver.ts";
 
 /** The suite also lists the checkpoints of all threads at once; our savers refuse that: tenants share the tables. */
-const each = (cases: { thread_id?: string }[]) => it.each(cases.filter((one) => !("thread_id" in one) || one.thread_id !== undefined));
+const each = (cases: { thread_id?: string }[]) =>
+  it.each(cases.filter((one) => !("thread_id" in one) || one.thread_id !== undefined));
 
 // LangGraph's own validation of checkpoint savers, against both of ours. It expects the globals of a test runner.
-Object.assign(globalThis, { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it: Object.assign(it.bind(null), it, { each }) });
+Object.assign(globalThis, {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  it: Object.assign(it.bind(null), it, { each }),
+});
 const { deltaChannelHistoryTests, specTest } = await import("@langchain/langgraph-checkpoint-validation");
 // Without deleteThread: threads go with their runs (delete_thread), never through a saver.
 const methods: Parameters<typeof specTest>[1] = ["put", "putWrites", "getTuple", "list"];
@@ -71,8 +80,12 @@ class PlainFencedSaver extends FencedSaver {
 }
 
 function withoutRun(tuple: CheckpointTuple): CheckpointTuple {
-  const { run_id: _run, attempt: _attempt, ...metadata } = tuple.metadata as CheckpointTuple["metadata"] & Record<string, unknown>;
-  return { ...tuple, metadata } as CheckpointTuple;
+  const {
+    run_id: _run,
+    attempt: _attempt,
+    ...metadata
+  } = tuple.metadata as CheckpointTuple["metadata"] & Record<string, unknown>;
+  return { ...tuple, metadata };
 }
 
 for (const initializer of [editSaver, fencedSaver] satisfies CheckpointSaverTestInitializer<ThreadSaver>[]) {

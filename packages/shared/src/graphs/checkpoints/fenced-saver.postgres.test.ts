@@ -15,7 +15,11 @@ const checkpoint = (values: Record<string, unknown> = {}, id = uuid6(0)): Checkp
   channel_versions: Object.fromEntries(Object.keys(values).map((channel) => [channel, 1])),
 });
 const at = (threadId: string, checkpointId?: string) => ({
-  configurable: { thread_id: threadId, checkpoint_ns: "", ...(checkpointId === undefined ? {} : { checkpoint_id: checkpointId }) },
+  configurable: {
+    thread_id: threadId,
+    checkpoint_ns: "",
+    ...(checkpointId === undefined ? {} : { checkpoint_id: checkpointId }),
+  },
 });
 
 async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
@@ -105,14 +109,23 @@ test("a worker that lost its lease can store neither a checkpoint nor a write", 
 
   await holdRun(pool, run.run_id);
   await expect(saver.put(put, checkpoint(), METADATA, {})).rejects.toThrow(LeaseLost);
-  const { rows } = await pool.query<{ n: number }>("select count(*)::int as n from checkpoints union all select count(*)::int from checkpoint_writes");
+  const { rows } = await pool.query<{ n: number }>(
+    "select count(*)::int as n from checkpoints union all select count(*)::int from checkpoint_writes",
+  );
   expect(rows.map((row) => row.n)).toEqual([1, 0]);
 });
 
 test("a client cannot set the run or the attempt of a checkpoint", async () => {
   const { pool } = await createTestDatabase();
   const { run, saver } = await holdNewRun(pool);
-  await saver.put(at(run.thread_id), checkpoint(), { ...METADATA, run_id: "other", attempt: 99 } as CheckpointMetadata, {});
-  const { rows } = await pool.query("select run_id, metadata ->> 'run_id' as named, metadata -> 'attempt' as attempt from checkpoints");
+  await saver.put(
+    at(run.thread_id),
+    checkpoint(),
+    { ...METADATA, run_id: "other", attempt: 99 } as CheckpointMetadata,
+    {},
+  );
+  const { rows } = await pool.query(
+    "select run_id, metadata ->> 'run_id' as named, metadata -> 'attempt' as attempt from checkpoints",
+  );
   expect(rows).toEqual([{ run_id: run.run_id, named: run.run_id, attempt: 1 }]);
 });

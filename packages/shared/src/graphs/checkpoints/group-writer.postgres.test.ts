@@ -69,10 +69,15 @@ test("a run's writes are stored in the order in which they were made", async () 
   const noise = await Promise.all(Array.from({ length: 5 }, () => holdNewRun(pool, { writer })));
 
   const writes = Array.from({ length: 60 }, (_, i) => saver.putWrites(config(run.thread_id), [["last", i]], "task"));
-  const others = noise.flatMap((one) => Array.from({ length: 20 }, () => one.saver.putWrites(config(one.run.thread_id), [["x", "y".repeat(80)]], "t")));
+  const others = noise.flatMap((one) =>
+    Array.from({ length: 20 }, () => one.saver.putWrites(config(one.run.thread_id), [["x", "y".repeat(80)]], "t")),
+  );
   await Promise.all([...writes, ...others]);
 
-  const { rows } = await pool.query("select convert_from(blob, 'UTF8') as value from checkpoint_writes where thread_id = $1", [run.thread_id]);
+  const { rows } = await pool.query(
+    "select convert_from(blob, 'UTF8') as value from checkpoint_writes where thread_id = $1",
+    [run.thread_id],
+  );
   expect(rows).toEqual([{ value: "59" }]);
 });
 
@@ -98,7 +103,9 @@ test("backends that are terminated during writes neither end the process nor los
   };
   const writeAll = async () => {
     for (let i = 0; i < 40; i++) {
-      await Promise.all(held.map(({ run, saver }) => saver.putWrites(config(run.thread_id, `c${i}`), [["a", i]], "task")));
+      await Promise.all(
+        held.map(({ run, saver }) => saver.putWrites(config(run.thread_id, `c${i}`), [["a", i]], "task")),
+      );
     }
     writing = false;
   };
