@@ -6,7 +6,7 @@ import { StartupError } from "../stack/startup-error.ts";
 import { formatDuration, style } from "../terminal.ts";
 import { followRun } from "./follow-run.ts";
 import { describeResult, narrate, withTime } from "./narration.ts";
-import { readDocuments } from "./sample-documents.ts";
+import { readDocuments, type InputDocument } from "./sample-documents.ts";
 
 interface DemoOptions {
   readonly url?: string;
@@ -31,7 +31,7 @@ async function runDemo(files: string[], options: DemoOptions): Promise<void> {
   const documents = readDocuments(files, userFolder());
   const startedAt = performance.now();
   const say = (text: string): void => console.log(withTime(performance.now() - startedAt, text));
-  say(`sending ${documents.length} documents: ${documents.map(({ name }) => name).join(", ")}`);
+  say(`sending ${describe(documents)}`);
 
   const body = { input: { documents }, stream_mode: ["updates", "custom", "values"] };
   const apiKey = options.apiKey ?? process.env["FLOTILLA_API_KEY"];
@@ -46,6 +46,12 @@ async function runDemo(files: string[], options: DemoOptions): Promise<void> {
   if (failed) throw new StartupError("demo", "the run ended with an error");
   if (values !== undefined) console.log(`\n${describeResult(values)}\n`);
   console.log(style("green", `Done in ${formatDuration(performance.now() - startedAt)}.`));
+}
+
+function describe(documents: readonly InputDocument[]): string {
+  const names = documents.map(({ name }) => name);
+  if (names.length === 1) return names.join("");
+  return `${names.length} documents: ${names.slice(0, 8).join(", ")}${names.length > 8 ? ", …" : ""}`;
 }
 
 function runningHere(): string | undefined {

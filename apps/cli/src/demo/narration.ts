@@ -25,7 +25,8 @@ function attemptLine(attempt: number): string | undefined {
 }
 
 /** `{document, stage, message}` is how the agents of document_processor report; anything else is shown as it is. */
-function customLine({ document, stage, message, ...rest }: Record<string, unknown>): string {
+function customLine({ document, stage, message, ...rest }: Record<string, unknown>): string | undefined {
+  if (message === "started" || message === "finished") return undefined; // the node's own line says so
   const who = [document, stage].filter((part) => part !== undefined).map(textOf);
   const what = message === undefined ? shorten(JSON.stringify(rest)) : textOf(message);
   return `${columns(who)} ${style("dim", what)}`;
@@ -45,7 +46,7 @@ function nodeLines(node: string, update: unknown): string[] {
   const perDocument = Object.values((findings ?? finished ?? {}) as Record<string, Finding>);
   if (perDocument.length === 0) return [`${style("green", "✔")} ${node}`];
   return perDocument.map(({ name, type, confidence, problems = [] }) => {
-    const kind = type === undefined || type === "unknown" ? "" : `${type}, ${percent(confidence)}`;
+    const kind = node === "classify" && type !== undefined ? `${type}, ${percent(confidence)}` : "";
     const trouble = problems.length > 0 ? style("yellow", `${problems.length} problem(s)`) : "";
     return `${columns([textOf(name), node])} ${style("green", "✔")} ${[kind, trouble].filter(Boolean).join("  ")}`;
   });
@@ -73,13 +74,17 @@ export function describeResult(values: Record<string, unknown>): string {
 function describeReport({ name, type, confidence, fields = {}, problems = [], summary = "" }: Report): string {
   const lines = [
     `${style("bold", textOf(name))}  ${type ?? ""} ${style("dim", percent(confidence))}`,
-    ...Object.entries(fields).map(
-      ([field, value]) => `    ${style("dim", field.padEnd(20))} ${shorten(textOf(value), 90)}`,
-    ),
+    ...Object.entries(fields).map(([field, value]) => `    ${style("dim", field.padEnd(20))} ${fieldText(value)}`),
     ...problems.map((problem) => style("yellow", `    ! ${problem}`)),
     ...(summary === "" ? [] : [`    ${summary.replaceAll("\n", "\n    ")}`]),
   ];
   return lines.join("\n");
+}
+
+function fieldText(value: unknown): string {
+  if (!Array.isArray(value)) return shorten(textOf(value), 90);
+  const isTable = value.some((item) => typeof item === "object");
+  return isTable ? `${value.length} rows` : shorten(value.map(textOf).join("; "), 90);
 }
 
 /** The time since the start, in front of every line of an event. */

@@ -10,7 +10,7 @@ const LEVELS: Record<number, { name: string; style: Style }> = {
 };
 const WARNING = 40;
 /** Fields that every line has, or that are shown in a place of their own. */
-const NOT_SHOWN = new Set(["level", "time", "pid", "hostname", "msg", "name", "err", "stack", "v"]);
+const NOT_SHOWN = new Set(["level", "time", "pid", "hostname", "msg", "name", "process", "err", "stack", "v"]);
 
 /**
  * One line of a process's output as a person wants to read it; undefined: not worth showing. Log lines are JSON (pino)
