@@ -15,7 +15,7 @@ const builder = new StateGraph(State)
   .addEdge(START, "ask")
   .addEdge("ask", "after")
   .addEdge("after", END);
-const graphOn = (checkpointer: BaseCheckpointSaver) => builder.compile({ checkpointer }) as CompiledGraph;
+const graphOn = (checkpointer: BaseCheckpointSaver) => builder.compile({ checkpointer }) as unknown as CompiledGraph;
 const thread = { configurable: { thread_id: "t" } };
 
 /** Everything the checkpoint tables hold of the thread, without the order of storage. */
