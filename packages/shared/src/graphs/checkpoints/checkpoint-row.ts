@@ -47,8 +47,9 @@ export async function toTuple(row: CheckpointRow, threadId: string, runId?: stri
     config: configOf(row.checkpoint_id),
     checkpoint: {
       ...row.checkpoint,
-      channel_versions: row.checkpoint.channel_versions ?? {},
-      versions_seen: row.checkpoint.versions_seen ?? {},
+      // Copies: LangGraph changes them in place, and a row may be read again.
+      channel_versions: { ...row.checkpoint.channel_versions },
+      versions_seen: structuredClone(row.checkpoint.versions_seen ?? {}),
       channel_values: values,
     },
     metadata,

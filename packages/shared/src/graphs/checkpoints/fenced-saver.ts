@@ -1,5 +1,5 @@
 import type { RunnableConfig } from "@langchain/core/runnables";
-import { WRITES_IDX_MAP, type ChannelVersions, type Checkpoint, type CheckpointMetadata, type CheckpointTuple, type PendingWrite } from "@langchain/langgraph-checkpoint";
+import { copyCheckpoint, WRITES_IDX_MAP, type ChannelVersions, type Checkpoint, type CheckpointMetadata, type CheckpointTuple, type PendingWrite } from "@langchain/langgraph-checkpoint";
 import type { Pool } from "../../postgres/pool.ts";
 import type { Fence } from "./checkpoint-queries.ts";
 import type { CheckpointRow } from "./checkpoint-row.ts";
@@ -29,35 +29,29 @@ export interface FencedSaverOptions {
  */
 export class FencedSaver extends ThreadSaver {
   readonly #options: FencedSaverOptions;
-  #claimed: CheckpointRow | undefined;
   #head: HeadCheckpoint | undefined;
+  #storedCheckpointId: string | undefined;
 
   constructor(options: FencedSaverOptions) {
     super(options.pool, options.tenantId, options.fence.runId);
     this.#options = options;
-    this.#claimed = options.latest;
+    const { latest } = options;
+    if (latest !== undefined) {
+      this.#head = new HeadCheckpoint(latest.checkpoint_id, (threadId) => this.tupleOf(latest, threadId));
+    }
   }
 
   /** Id of the root checkpoint that this attempt stored last; undefined before the first. */
   get storedCheckpointId(): string | undefined {
-    return this.#head?.tuple.checkpoint.id;
+    return this.#storedCheckpointId;
   }
 
   override async getTuple(config: RunnableConfig): Promise<CheckpointTuple | undefined> {
     if (config.configurable?.["thread_id"] === undefined) return undefined;
     const { threadId, ns, checkpointId } = addressOf(config);
     if (ns === "") {
-      if (this.#head !== undefined && (checkpointId === undefined || checkpointId === this.#head.tuple.checkpoint.id)) {
-        return this.#head.read();
-      }
-      const claimed = this.#claimed;
-      if (claimed !== undefined && (checkpointId === undefined || checkpointId === claimed.checkpoint_id)) {
-        const tuple = await this.tupleOf(claimed, threadId);
-        this.#claimed = undefined;
-        this.#head ??= new HeadCheckpoint(tuple);
-        return this.#head.read();
-      }
-      if (checkpointId === undefined && claimed === undefined && this.#head === undefined) return undefined; // a new thread
+      if (this.#head === undefined && checkpointId === undefined) return undefined; // a new thread
+      if (this.#head !== undefined && (checkpointId ?? this.#head.checkpointId) === this.#head.checkpointId) return this.#head.read(threadId);
     }
     return super.getTuple(config);
   }
@@ -70,14 +64,14 @@ export class FencedSaver extends ThreadSaver {
     const { ns, checkpointId: parentId } = addressOf(config);
     await writer.write(fence, rows, signal);
     if (ns === "") {
-      this.#claimed = undefined;
-      this.#head = new HeadCheckpoint({
+      this.#storedCheckpointId = checkpoint.id;
+      this.#head = new HeadCheckpoint(checkpoint.id, async () => ({
         config: stored,
-        checkpoint,
-        metadata: owned as CheckpointMetadata,
+        checkpoint: copyCheckpoint(checkpoint),
+        metadata: { ...owned } as CheckpointMetadata,
         ...(parentId === undefined ? {} : { parentConfig: storedConfig(config, parentId) }),
         pendingWrites: [],
-      });
+      }));
     }
     return stored;
   }
@@ -87,35 +81,45 @@ export class FencedSaver extends ThreadSaver {
     const rows = this.writeRows(config, writes, taskId, taskPath);
     await writer.write(fence, rows, signal);
     const { ns, checkpointId } = addressOf(config);
-    if (ns === "" && this.#head?.tuple.checkpoint.id === checkpointId) this.#head?.addWrites(writes, taskId);
+    if (ns === "" && this.#head?.checkpointId === checkpointId) this.#head?.addWrites(writes, taskId);
   }
 }
 
-/** A checkpoint with the writes that were stored on it since, keyed as in Postgres. */
+/**
+ * A checkpoint with the writes that were stored on it since. Each read makes it anew: LangGraph changes the checkpoint and
+ * the list of writes that it is given, so what one reader got must not be given to the next.
+ */
 class HeadCheckpoint {
-  readonly tuple: CheckpointTuple;
-  readonly #writes = new Map<string, [string, string, unknown]>();
+  readonly checkpointId: string;
+  readonly #load: (threadId: string) => Promise<CheckpointTuple>;
+  readonly #added: [taskId: string, i: number, channel: string, value: unknown][] = [];
 
-  constructor(tuple: CheckpointTuple) {
-    this.tuple = tuple;
-    const positions = new Map<string, number>();
-    for (const [taskId, channel, value] of tuple.pendingWrites ?? []) {
-      const i = positions.get(taskId) ?? 0;
-      positions.set(taskId, channel in WRITES_IDX_MAP ? i : i + 1);
-      this.#set(taskId, channel, value, i);
-    }
+  constructor(checkpointId: string, load: (threadId: string) => Promise<CheckpointTuple>) {
+    this.checkpointId = checkpointId;
+    this.#load = load;
   }
 
   addWrites(writes: PendingWrite[], taskId: string): void {
-    writes.forEach(([channel, value], i) => this.#set(taskId, channel, value, i));
+    writes.forEach(([channel, value], i) => this.#added.push([taskId, i, channel, value]));
   }
 
-  /** A copy: LangGraph changes the list it is given. */
-  read(): CheckpointTuple {
-    return { ...this.tuple, pendingWrites: [...this.#writes.values()] };
+  async read(threadId: string): Promise<CheckpointTuple> {
+    const tuple = await this.#load(threadId);
+    return { ...tuple, pendingWrites: this.#merge(tuple.pendingWrites ?? []) };
   }
 
-  #set(taskId: string, channel: string, value: unknown, i: number): void {
-    this.#writes.set(`${taskId}\0${WRITES_IDX_MAP[channel] ?? i}`, [taskId, channel, value]);
+  /** Keyed as in Postgres: by task and position, special channels by fixed positions. */
+  #merge(stored: NonNullable<CheckpointTuple["pendingWrites"]>): NonNullable<CheckpointTuple["pendingWrites"]> {
+    const writes = new Map<string, [string, string, unknown]>();
+    const set = (taskId: string, i: number, channel: string, value: unknown) =>
+      writes.set(`${taskId}\0${WRITES_IDX_MAP[channel] ?? i}`, [taskId, channel, value]);
+    const positions = new Map<string, number>();
+    for (const [taskId, channel, value] of stored) {
+      const i = positions.get(taskId) ?? 0;
+      if (!(channel in WRITES_IDX_MAP)) positions.set(taskId, i + 1);
+      set(taskId, i, channel, value);
+    }
+    for (const [taskId, i, channel, value] of this.#added) set(taskId, i, channel, value);
+    return [...writes.values()];
   }
 }
