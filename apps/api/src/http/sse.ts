@@ -21,15 +21,16 @@ export class SseStream {
 
   constructor(response: Response, headers: Record<string, string> = {}) {
     this.#response = response;
-    response.status(200).set({
+    const all = {
       "content-type": "text/event-stream",
       "cache-control": "no-cache, no-transform",
       "x-accel-buffering": "no",
       connection: "keep-alive",
       ...headers,
-    });
+    };
+    for (const [name, value] of Object.entries(all)) response.setHeader(name, value); // Express would add a charset
     response.socket?.setNoDelay(true);
-    response.flushHeaders();
+    response.status(200).flushHeaders();
     response.once("close", () => this.#close());
     this.#heartbeat = setInterval(() => {
       if (!response.writableNeedDrain) response.write(": heartbeat\n");

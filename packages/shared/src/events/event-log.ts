@@ -25,6 +25,8 @@ export const ENDED_TTL_MS = 900_000;
 /** Shortest time between two appends, in ms: chunks of a token stream go out together. */
 const BATCH_MS = 4;
 const RETRY_MS = 200;
+/** An entry holds at most this much, or one event. In characters. */
+const MAX_ENTRY = 64_000;
 
 interface Kept {
   lastN: bigint;
@@ -117,25 +119,34 @@ export class EventLog {
   async #flushAll(): Promise<void> {
     await undefined; // events appended in the same turn go together
     while (this.#waiting.length > 0 && !this.#refused) {
-      const batch = this.#waiting;
-      const bytes = this.#waitingBytes;
-      const lastN = this.#n;
-      this.#waiting = [];
-      this.#waitingBytes = 0;
       const started = performance.now();
-      const stored = await this.#write(batch, lastN, bytes);
-      if (!stored) {
-        this.#waiting = batch.concat(this.#waiting);
-        this.#waitingBytes += bytes;
+      const [batch, bytes] = this.#nextBatch();
+      const lastN = this.#n - BigInt(this.#waiting.length - batch.length);
+      if (!(await this.#write(batch, lastN, bytes))) {
         this.#dropOldest();
         await delay(RETRY_MS);
-      } else if (this.#waiting.length > 0) {
-        const pause = BATCH_MS - (performance.now() - started);
-        if (pause > 0) await delay(pause);
+        continue;
       }
+      this.#waiting.splice(0, batch.length);
+      this.#waitingBytes -= bytes;
+      const pause = BATCH_MS - (performance.now() - started);
+      if (this.#waiting.length > 0 && this.#waitingBytes < MAX_ENTRY && pause > 0) await delay(pause);
     }
     this.#flushing = undefined;
     if (this.#waiting.length > 0 && !this.#refused) this.#flushing = this.#flushAll();
+  }
+
+  /** The oldest events that wait, as many as fit into an entry. */
+  #nextBatch(): [batch: [string, string][], bytes: number] {
+    let bytes = 0;
+    let count = 0;
+    for (const [event, data] of this.#waiting) {
+      const size = event.length + data.length;
+      if (count > 0 && bytes + size > MAX_ENTRY) break;
+      bytes += size;
+      count++;
+    }
+    return [this.#waiting.slice(0, count), bytes];
   }
 
   async #write(batch: [string, string][], lastN: bigint, bytes: number): Promise<boolean> {
@@ -158,8 +169,16 @@ export class EventLog {
     this.#keptEvents -= batch.length;
     this.#keptBytes -= bytes;
     this.#expiresRenewedAt = 0;
-    if (added?.[0]?.message.includes("equal or smaller")) this.#refused = true;
-    return this.#refused;
+    if (added?.[0]?.message.includes("equal or smaller") !== true) return false;
+    if (await this.#isStored(lastN)) return true; // by a try whose answer was lost
+    this.#refused = true;
+    return true;
+  }
+
+  async #isStored(lastN: bigint): Promise<boolean> {
+    const [last] = await this.#options.redis.xrevrange(this.#key, "+", "-", "COUNT", 1).catch(() => []);
+    const id = last === undefined ? undefined : parseEventId(last[0]);
+    return id?.attempt === this.#options.attempt && id.n !== LAST_N && id.n >= lastN;
   }
 
   #keep(kept: Kept): void {

@@ -3,7 +3,8 @@ import type { EventBatch, RunEvent } from "./event-batch.ts";
 import { isEnd } from "./event-batch.ts";
 import { BEGINNING, compareEventIds, formatEventId, LAST_N, type EventId } from "./event-id.ts";
 import { streamKey } from "./event-keys.ts";
-import { readBatches, RunFeed, type FeedOptions, type Subscriber } from "./run-feed.ts";
+import { PageReader } from "./page-reader.ts";
+import { RunFeed, type FeedOptions, type Subscriber } from "./run-feed.ts";
 
 /** What a client that fell this far behind holds is dropped; it reads on from the stream by itself. In characters. */
 const BACKLOG = 1_000_000;
@@ -84,14 +85,14 @@ export class EventTail implements Subscriber {
 
   /** Yields until the end, or until the signal. A client that was given the end already gets nothing. */
   async *read({ after, signal }: TailOptions): AsyncGenerator<TailItem> {
-    const key = streamKey(this.#options.prefix, this.#feed.runId);
+    const pages = new PageReader(this.#options.redis, streamKey(this.#options.prefix, this.#feed.runId));
     let cursor = after ?? BEGINNING;
     let behind = true;
     try {
       while (!signal.aborted && cursor.n !== LAST_N) {
         let batches: EventBatch[];
         if (behind) {
-          const page = await this.#readPage(key, cursor);
+          const page = await readPage(pages, cursor);
           batches = page ?? this.#takePushed(); // without Redis, the feed may still hand out an end
           if (page?.length === 0) behind = this.#overflowed ? this.#forgetOverflow() : false;
         } else {
@@ -113,15 +114,6 @@ export class EventTail implements Subscriber {
     }
   }
 
-  async #readPage(key: string, cursor: EventId): Promise<EventBatch[] | undefined> {
-    try {
-      return await readBatches(this.#options.redis, key, cursor);
-    } catch {
-      await delay(250); // Redis is away; the caller watches the row meanwhile
-      return undefined;
-    }
-  }
-
   #takePushed(): EventBatch[] {
     const batches = this.#pushed;
     this.#pushed = [];
@@ -134,6 +126,15 @@ export class EventTail implements Subscriber {
     this.#overflowed = false;
     this.#pushedSize = 0;
     return true;
+  }
+}
+
+async function readPage(pages: PageReader, cursor: EventId): Promise<EventBatch[] | undefined> {
+  try {
+    return await pages.read(cursor);
+  } catch {
+    await delay(250); // Redis is away; the feed watches the row meanwhile
+    return undefined;
   }
 }
 

@@ -1,13 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "../redis/connection.ts";
 import { decodeEntry, type EventBatch, type RunEvent } from "./event-batch.ts";
-import { formatEventId, LAST_N, type EventId } from "./event-id.ts";
+import { LAST_N, type EventId } from "./event-id.ts";
 import { streamKey, wakeChannel } from "./event-keys.ts";
+import { PageReader } from "./page-reader.ts";
 import { writeMissingEnd } from "./missing-end.ts";
 import type { WakeUps } from "./wake-ups.ts";
 
-/** Stream entries read at once. */
-const PAGE = 64;
 /** How often a silent stream is looked at without a wake-up, in ms. */
 const POLL_MS = 2_500;
 
@@ -31,13 +30,6 @@ export interface Subscriber {
   push(batches: EventBatch[]): void;
 }
 
-/** Reads the entries after `cursor`. The entry that holds `cursor` may come again; readers skip what they have. */
-export async function readBatches(redis: Redis, key: string, cursor: EventId): Promise<EventBatch[]> {
-  const from = cursor.n === LAST_N ? `${cursor.attempt + 1}-0` : `(${formatEventId(cursor)}`;
-  const entries = await redis.xrange(key, from, "+", "COUNT", PAGE);
-  return entries.map(decodeEntry);
-}
-
 /**
  * The shared tail of one run on one gateway: one reader of its stream, however many clients follow. It starts at the end of
  * what is there when the first client comes and hands on what is new; what came before, clients read by themselves.
@@ -51,6 +43,7 @@ export class RunFeed {
   readonly #options: FeedOptions;
   readonly #subscribers = new Set<Subscriber>();
   readonly #onIdle: () => void;
+  readonly #pages: PageReader;
   #cursor: EventId | undefined;
   #stopListening: (() => void) | undefined;
   #wake: (() => void) | undefined;
@@ -63,6 +56,7 @@ export class RunFeed {
     this.#tenantId = tenantId;
     this.#options = options;
     this.#onIdle = onIdle;
+    this.#pages = new PageReader(options.redis, streamKey(options.prefix, runId));
     this.ready = this.#start();
   }
 
@@ -133,10 +127,9 @@ export class RunFeed {
   }
 
   async #readOn(): Promise<number> {
-    const { redis, prefix } = this.#options;
     const cursor = this.#cursor ?? { attempt: 0, n: 0n };
     try {
-      const batches = await readBatches(redis, streamKey(prefix, this.runId), cursor);
+      const batches = await this.#pages.read(cursor);
       const last = batches.at(-1)?.events.at(-1);
       if (last === undefined) return 0;
       this.#cursor = last.id;

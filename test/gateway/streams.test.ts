@@ -1,0 +1,184 @@
+import { readFileSync } from "node:fs";
+import { connect } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import { Redis } from "ioredis";
+import { beforeEach, describe, expect, test } from "vitest";
+import { TEST_GRAPHS } from "../graphs/index.ts";
+import { TestClient, violationsOf, type OpenStream } from "../support/client.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
+import { Stack, type StackProcess } from "../support/stack.ts";
+import { eventually } from "../support/wait.ts";
+
+let database: TestDatabase;
+let stack: Stack;
+let gateways: [StackProcess, StackProcess];
+let client: TestClient;
+
+beforeEach(async () => {
+  database = await createTestDatabase();
+  stack = new Stack({ databaseUrl: database.url, config: TEST_GRAPHS });
+  gateways = await Promise.all([stack.startGateway(), stack.startGateway()]);
+  client = new TestClient(gateways[0].url);
+  return () => stack.stop();
+});
+
+const steps = (n: number, delayMs: number) => ({ input: { inputs: ["in"], steps: n, delay_ms: delayMs } });
+
+/** Goes on after the last event that `stream` gave, on another gateway. */
+const goOn = (other: TestClient, stream: OpenStream) => other.events("GET", `${stream.runPath}/stream`, undefined, { "last-event-id": stream.lastId });
+
+describe("a run's stream", () => {
+  test("joining replays what is kept and follows to the end; Last-Event-ID is exclusive", async () => {
+    await stack.startWorker();
+    const whole = await client.events("POST", "/graphs/steps/stream", steps(5, 5));
+    expect(violationsOf(whole)).toEqual([]);
+    expect(whole.map((event) => event.event)).toEqual(["metadata", "values", ...Array.from({ length: 5 }, () => ["custom", "updates", "values"]).flat(), "end"]);
+    const { run_id, thread_id } = JSON.parse(whole[0]?.data ?? "") as { run_id: string; thread_id: string };
+    const path = `/threads/${thread_id}/runs/${run_id}/stream`;
+    expect(await client.events("GET", path)).toEqual(whole);
+    expect(await client.events("GET", path, undefined, { "last-event-id": "-1" })).toEqual(whole);
+    expect(await client.events("GET", path, undefined, { "last-event-id": whole[6]?.id ?? "" })).toEqual(whole.slice(7));
+    expect(await client.events("GET", path, undefined, { "last-event-id": whole.at(-1)?.id ?? "" })).toEqual([]);
+    const values = await client.events("GET", `${path}?stream_mode=values`);
+    expect(new Set(values.map((event) => event.event))).toEqual(new Set(["metadata", "values", "end"]));
+  });
+
+  test("has the headers that proxies and clients need, a retry hint and heartbeats", async () => {
+    await stack.startWorker();
+    const response = await fetch(`${client.url}/graphs/steps/stream`, { method: "POST", body: JSON.stringify(steps(1, 6_000)) });
+    expect(Object.fromEntries(response.headers)).toMatchObject({
+      "content-type": "text/event-stream",
+      "x-accel-buffering": "no",
+      "cache-control": expect.stringContaining("no-cache"),
+      "content-location": expect.stringMatching(/^\/threads\/[^/]+\/runs\/[^/]+$/),
+      location: expect.stringMatching(/\/stream$/),
+    });
+    const text = await response.text();
+    expect(text).toMatch(/^retry: \d+\nid: 1-1\nevent: metadata\n/);
+    expect(text).toMatch(/\n\n: heartbeat\n/);
+    expect(text.endsWith("\n\n")).toBe(true);
+  });
+
+  test("the stream goes on when the worker that holds the run is killed", async () => {
+    const workers = [await stack.startWorker(), await stack.startWorker()];
+    const stream = await client.open("POST", "/graphs/steps/stream", steps(20, 100));
+    for (let i = 0; i < 12; i++) await stream.next();
+    const { rows } = await database.pool.query<{ holder: string }>("select holder from runs where status = 'running'");
+    const pid = Number(rows[0]?.holder.split(":")[1]);
+    await workers.find((worker) => worker.pid === pid)?.kill("SIGKILL");
+    const events = await stream.rest();
+    expect(violationsOf(events)).toEqual([]);
+    const attempts = events.filter((event) => event.event === "metadata").map((event) => JSON.parse(event.data) as { attempt: number; resumed_from?: string });
+    expect(attempts).toMatchObject([{ attempt: 1 }, { attempt: 2, resumed_from: expect.any(String), previous: expect.stringMatching(/^1-/) }]);
+    const values = events.findLast((event) => event.event === "values");
+    expect(JSON.parse(values?.data ?? "")).toMatchObject({ inputs: ["in"], log: Array.from({ length: 20 }, (_, i) => i + 1) });
+  });
+
+  test("a killed gateway costs its clients nothing but a reconnect", async () => {
+    await stack.startWorker();
+    const streams = await Promise.all(Array.from({ length: 10 }, () => client.open("POST", "/graphs/steps/stream", steps(20, 60))));
+    await Promise.all(streams.map(async (stream) => { for (let i = 0; i < 9; i++) await stream.next(); })); // prettier-ignore
+    await gateways[0].kill("SIGKILL");
+    const second = new TestClient(gateways[1].url);
+    for (const stream of streams) {
+      await stream.rest();
+      const events = [...stream.seen, ...(await goOn(second, stream))];
+      expect(violationsOf(events)).toEqual([]);
+    }
+  });
+
+  test("a gateway that is asked to stop ends its streams with a hint, and clients go on elsewhere", async () => {
+    await stack.startWorker();
+    const stream = await client.open("POST", "/graphs/steps/stream", steps(15, 100));
+    for (let i = 0; i < 6; i++) await stream.next();
+    const exit = await gateways[0].kill("SIGTERM");
+    expect(exit.code).toBe(0);
+    await stream.rest();
+    expect(stream.seen.at(-1)?.event).not.toBe("end");
+    expect(violationsOf([...stream.seen, ...(await goOn(new TestClient(gateways[1].url), stream))])).toEqual([]);
+  });
+
+  test("many clients of one run get every event", async () => {
+    await stack.startWorker();
+    const first = await client.open("POST", "/graphs/steps/stream", steps(10, 50));
+    const others = await Promise.all(
+      Array.from({ length: 40 }, (_, i) => new TestClient(gateways[i % 2 === 0 ? 0 : 1].url).events("GET", `${first.runPath}/stream`)),
+    );
+    const whole = await first.rest();
+    for (const events of others) expect(events).toEqual(whole);
+  });
+
+  test("a run whose stream has expired ends with a gap, its final state and an end", async () => {
+    await stack.startWorker();
+    const { body } = await client.post("/graphs/steps/invoke?wait=20", steps(3, 1));
+    const redis = new Redis(stack.redisUrl);
+    await redis.del(`${stack.prefix}:events:${body.run_id}`);
+    await redis.quit();
+    await database.pool.query("update runs set ended_at = ended_at - interval '1 hour'");
+    const events = await client.events("GET", `/threads/${body.thread_id}/runs/${body.run_id}/stream`);
+    expect(events.map((event) => event.event)).toEqual(["gap", "values", "end"]);
+    expect(JSON.parse(events[1]?.data ?? "").log).toEqual([1, 2, 3]);
+  });
+
+  test("what was trimmed is announced, never skipped in silence", async () => {
+    await stack.startWorker({ EVENTS_MAX_COUNT: "10" });
+    const { body } = await client.post("/graphs/steps/invoke?wait=20", { ...steps(20, 1), stream_mode: ["values", "custom"] });
+    const path = `/threads/${body.thread_id}/runs/${body.run_id}/stream`;
+    const events = await client.events("GET", path, undefined, { "last-event-id": "1-3" });
+    expect(events.slice(0, 2).map((event) => event.event)).toEqual(["gap", "values"]);
+    expect(violationsOf(events)).toEqual([]);
+    expect(events.length).toBeLessThan(20);
+  });
+});
+
+describe("a wiped Redis", () => {
+  test("loses no run: pending, active and streamed ones all end, streams with a gap", async () => {
+    const worker = await stack.startWorker({ N_JOBS_PER_WORKER: "3" });
+    const streams = await Promise.all(Array.from({ length: 3 }, () => client.open("POST", "/graphs/steps/stream", steps(20, 100))));
+    await Promise.all(streams.map((stream) => stream.until((event) => event.event === "custom")));
+    const pending = await Promise.all(Array.from({ length: 30 }, () => client.post("/graphs/steps/invoke", steps(2, 1))));
+    const redis = new Redis(stack.redisUrl);
+    const keys = await redis.keys(`${stack.prefix}*`);
+    expect(keys.length).toBeGreaterThan(3);
+    await redis.unlink(...keys); // FLUSHALL, for this test's own keys
+    await redis.quit();
+    for (const stream of streams) {
+      const events = await stream.rest();
+      expect(violationsOf(events)).toEqual([]);
+    }
+    for (const { body } of pending) await eventually(async () => (await client.get(body.links.run)).body.status === "success", { timeoutMs: 20_000 });
+    expect(worker.output()).not.toContain("unexpectedly");
+    const { rows } = await database.pool.query("select count(*)::int as n from runs where attempt <> 1 or status <> 'success'");
+    expect(rows).toEqual([{ n: 0 }]);
+  });
+});
+
+describe("a slow client", () => {
+  const rss = (pid: number) => Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
+
+  test("does not make the gateway remember what it does not take", async () => {
+    await stack.startWorker({ EVENTS_MAX_BYTES: String(200 * 1024 * 1024) });
+    const warm = await client.events("POST", "/graphs/flood/stream", { input: { megabytes: 5, events: 100 }, stream_mode: ["custom"] });
+    expect(violationsOf(warm)).toEqual([]);
+    const { body } = await client.post("/graphs/flood/invoke?wait=60", { input: { megabytes: 60, events: 600 }, stream_mode: ["custom"] });
+    expect(body.status).toBe("success");
+    const before = rss(gateways[0].pid);
+    const { hostname, port } = new URL(client.url);
+    const sockets = Array.from({ length: 5 }, () => {
+      const socket = connect(Number(port), hostname);
+      socket.write(`GET /threads/${body.thread_id}/runs/${body.run_id}/stream HTTP/1.1\r\nhost: ${hostname}:${port}\r\n\r\n`);
+      socket.pause(); // never reads
+      return socket;
+    });
+    let peak = before;
+    for (let i = 0; i < 30; i++) {
+      await delay(100);
+      peak = Math.max(peak, rss(gateways[0].pid));
+    }
+    for (const socket of sockets) socket.destroy();
+    expect(peak - before).toBeLessThan(5 * 20);
+    const others = await client.events("GET", `/threads/${body.thread_id}/runs/${body.run_id}/stream`);
+    expect(violationsOf(others)).toEqual([]);
+    expect(others.filter((event) => event.event === "custom")).toHaveLength(600);
+  });
+});
