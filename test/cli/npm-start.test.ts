@@ -1,4 +1,6 @@
+import { spawnSync } from "node:child_process";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import type { DevNotes } from "../../apps/cli/src/dev/dev-lock.ts";
 import { eventually } from "../support/wait.ts";
 import { makeCheckout, makeUser, type Checkout } from "./checkout.ts";
 import { NpmStart } from "./npm-start.ts";
@@ -65,8 +67,8 @@ describe.runIf(isRoot)("npm start as root, below a folder that nobody else may e
       expect((await fetch(`${url}/ok`)).status).toBe(200);
       second.pressCtrlC();
       expect(await second.exited, second.output).toBe(AFTER_CTRL_C);
-      expect(first.processes()).toEqual([]);
-      expect(second.processes()).toEqual([]);
+      const left = (): string[] => [...first.processes(), ...second.processes()];
+      await eventually(() => left().length === 0, { what: "the end of what watched the first one's servers" });
     },
   );
 
@@ -79,22 +81,42 @@ describe.runIf(isRoot)("npm start as root, below a folder that nobody else may e
     expect(run.output).toContain("postgres stopped");
   });
 
-  test("a second start in the same folder says where the first one is", { timeout: SLOW }, async () => {
-    const first = start(checkout);
-    const { url, launcher } = await first.ready();
-    const second = start(checkout);
-    expect(await second.exited).toBe(3);
-    expect(second.output).toContain(`Flotilla runs in this folder already: ${url} (pid ${launcher.pid})`);
-    expect(second.output).toContain(`kill ${launcher.pid}`);
-  });
+  describe("while it runs", () => {
+    let first: NpmStart;
+    let notes: DevNotes;
+    beforeAll(async () => {
+      first = new NpmStart(checkout);
+      notes = await first.ready();
+      return () => first.cleanUp();
+    }, SLOW);
 
-  test("a port that is in use is named, with the flag for another one", { timeout: SLOW }, async () => {
-    const first = start(checkout);
-    const port = new URL((await first.ready()).url).port;
-    const second = start(checkout, ["--port", port, "--state", ".flotilla-second"]);
-    expect(await second.exited).toBe(4);
-    expect(second.output).toContain(`port ${port} on 127.0.0.1 is in use`);
-    expect(second.output).toMatch(/npm start -- --port \d+/);
+    test("a second start in the same folder says where the first one is", async () => {
+      const second = start(checkout);
+      expect(await second.exited).toBe(3);
+      expect(second.output).toContain(`Flotilla runs in this folder already: ${notes.url} (pid ${notes.launcher.pid})`);
+      expect(second.output).toContain(`kill ${notes.launcher.pid}`);
+    });
+
+    test("a start on its port names the port and the flag for another one", async () => {
+      const { port } = new URL(notes.url);
+      const second = start(checkout, ["--port", port, "--state", ".flotilla-second"]);
+      expect(await second.exited).toBe(4);
+      expect(second.output).toContain(`port ${port} on 127.0.0.1 is in use`);
+      expect(second.output).toMatch(/npm start -- --port \d+/);
+    });
+
+    test("the demo shows the agents at work and ends with a report on each document", { timeout: SLOW }, () => {
+      const demo = spawnSync(process.execPath, ["apps/cli/bin/flotilla.js", "demo"], {
+        cwd: checkout.folder,
+        encoding: "utf8",
+      });
+      expect(demo.status, demo.stdout + demo.stderr).toBe(0);
+      for (const stage of ["intake", "classify", "extract", "validate", "summarise", "collect"]) {
+        expect(demo.stdout).toContain(stage);
+      }
+      expect(demo.stdout).toMatch(/invoice-halvorsen\.md {2}invoice \d+ %/);
+      expect(demo.stdout).toMatch(/Done in \d+\.\d s/);
+    });
   });
 });
 
