@@ -32,6 +32,8 @@ export interface PrivateStack {
   readonly databaseUrl: string;
   readonly redisUrl: string;
   readonly postgresLog: string;
+  readonly postgresPid: number;
+  readonly redisPid: number;
   readonly processes: readonly StackProcess[];
   /** Ends all of it and removes its data. */
   stop(): Promise<void>;
@@ -87,7 +89,9 @@ export async function startPrivateStack({ workers, jobsPerWorker }: PrivateStack
       pid,
       kind: name === "gateway" ? "gateway" : "worker",
     }));
-    return { url: await gateway.ready, databaseUrl: postgres.url, redisUrl: redis.url, postgresLog, processes, stop };
+    const url = await gateway.ready;
+    const servers = { databaseUrl: postgres.url, postgresPid: postgres.pid, redisUrl: redis.url, redisPid: redis.pid };
+    return { url, ...servers, postgresLog, processes, stop };
   } catch (error) {
     await stop();
     throw error;
