@@ -2,40 +2,43 @@ import * as z from "zod";
 import { VERSION } from "@flotilla/shared/version";
 import type { Route, RouteAnswer } from "./http/route.ts";
 
-/** The OpenAPI 3.1 document, made from the schemas that validate. */
+/** The OpenAPI 3.1 document, made from the schemas that validate. Schemas with an id become components. */
 export function describeApi(routes: readonly Route[]): unknown {
+  const schemas: Schemas = {};
   const paths: Record<string, Record<string, unknown>> = {};
-  for (const route of routes) (paths[route.path] ??= {})[route.method] = describeRoute(route);
+  for (const route of routes) (paths[route.path] ??= {})[route.method] = describeRoute(route, schemas);
   return {
     openapi: "3.1.0",
     info: { title: "Flotilla", version: VERSION, description: "A self-hosted LangGraph server", license: { name: "Apache-2.0", identifier: "Apache-2.0" } },
     paths,
-    components: { securitySchemes: { bearer: { type: "http", scheme: "bearer" }, apiKey: { type: "apiKey", in: "header", name: "x-api-key" } } },
+    components: { schemas, securitySchemes: { bearer: { type: "http", scheme: "bearer" }, apiKey: { type: "apiKey", in: "header", name: "x-api-key" } } },
   };
 }
 
-function describeRoute(route: Route): unknown {
-  const parameters = [...describeParameters("path", route.params), ...describeParameters("query", route.query)];
+type Schemas = Record<string, unknown>;
+
+function describeRoute(route: Route, schemas: Schemas): unknown {
+  const parameters = [...describeParameters("path", route.params, schemas), ...describeParameters("query", route.query, schemas)];
   return {
-    operationId: `${route.method}_${route.path.replace(/[^a-z]+/gi, "_")}`.replace(/_+$/, ""),
+    operationId: `${route.method}_${route.path.replace(/[^a-z]+/gi, "_")}`.replace(/_+/g, "_").replace(/_$/, ""),
     summary: route.summary,
     tags: [route.tag],
     ...(parameters.length > 0 ? { parameters } : {}),
-    ...(route.body === undefined ? {} : { requestBody: { required: true, content: { "application/json": { schema: jsonSchema(route.body) } } } }),
-    responses: Object.fromEntries(Object.entries(route.answers).map(([status, answer]) => [status, describeAnswer(answer)])),
+    ...(route.body === undefined ? {} : { requestBody: { required: true, content: { "application/json": { schema: jsonSchema(route.body, schemas) } } } }),
+    responses: Object.fromEntries(Object.entries(route.answers).map(([status, answer]) => [status, describeAnswer(answer, schemas)])),
     ...(route.access === "open" ? {} : { security: [{ bearer: [] }, { apiKey: [] }, {}] }),
   };
 }
 
-function describeAnswer({ description, schema, contentType }: RouteAnswer): unknown {
+function describeAnswer({ description, schema, contentType }: RouteAnswer, schemas: Schemas): unknown {
   if (schema === undefined && contentType === undefined) return { description };
   const type = contentType ?? "application/json";
-  return { description, content: { [type]: { schema: schema === undefined ? { type: "string" } : jsonSchema(schema) } } };
+  return { description, content: { [type]: { schema: schema === undefined ? { type: "string" } : jsonSchema(schema, schemas) } } };
 }
 
-function describeParameters(where: "path" | "query", schema: z.ZodType | undefined): unknown[] {
+function describeParameters(where: "path" | "query", schema: z.ZodType | undefined, schemas: Schemas): unknown[] {
   if (schema === undefined) return [];
-  const { properties = {}, required = [] } = jsonSchema(schema) as { properties?: Record<string, unknown>; required?: string[] };
+  const { properties = {}, required = [] } = jsonSchema(schema, schemas) as { properties?: Record<string, unknown>; required?: string[] };
   return Object.entries(properties).map(([name, property]) => ({
     name,
     in: where,
@@ -44,7 +47,9 @@ function describeParameters(where: "path" | "query", schema: z.ZodType | undefin
   }));
 }
 
-function jsonSchema(schema: z.ZodType): unknown {
-  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io: "input", unrepresentable: "any", reused: "inline" }) as Record<string, unknown>;
+function jsonSchema(schema: z.ZodType, schemas: Schemas): unknown {
+  const text = JSON.stringify(z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }));
+  const { $schema: _dialect, $defs = {}, ...rest } = JSON.parse(text.replaceAll("#/$defs/", "#/components/schemas/")) as Record<string, unknown>;
+  Object.assign(schemas, $defs);
   return rest;
 }
