@@ -1,4 +1,12 @@
-import { Command, END, type LangGraphRunnableConfig, Send, START, StateGraph } from "@langchain/langgraph";
+import {
+  Command,
+  END,
+  isGraphBubbleUp,
+  type LangGraphRunnableConfig,
+  Send,
+  START,
+  StateGraph,
+} from "@langchain/langgraph";
 import { configuredModel } from "../model.ts";
 import { classify } from "./agents/classify.ts";
 import { extract } from "./agents/extract.ts";
@@ -57,9 +65,29 @@ function stage(name: string, agent: Agent, next: string, usesModel = false) {
     const progress = progressOf(draft.name, name, config);
     progress("started");
     const model = usesModel ? await configuredModel() : undefined;
-    const change = await agent(draft, progress, model === undefined ? undefined : { model, config });
+    const call = model === undefined ? undefined : { model, config };
+    const change = await survive(draft, name, config, () => agent(draft, progress, call));
     return handOn({ ...draft, ...change }, name, next);
   };
+}
+
+/**
+ * A mistake in an agent costs one document, not the batch: it becomes a problem of the draft. Questions to a person and
+ * cancellation are no mistakes and go on their way.
+ */
+async function survive(
+  draft: Draft,
+  stageName: string,
+  config: LangGraphRunnableConfig,
+  work: () => DraftChange | Promise<DraftChange>,
+): Promise<DraftChange> {
+  try {
+    return await work();
+  } catch (error) {
+    if (isGraphBubbleUp(error as Error) || config.signal?.aborted === true) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    return { confidence: 0, problems: [...draft.problems, `${stageName}_failed: ${reason.slice(0, 200)}`] };
+  }
 }
 
 function handOn(draft: Draft, stageName: string, next: string): Command {
@@ -73,7 +101,8 @@ async function lastStage(draft: Draft, config: LangGraphRunnableConfig): Promise
   const progress = progressOf(draft.name, "summarise", config);
   progress("started");
   const model = await configuredModel();
-  const change = await summarise(draft, progress, model === undefined ? undefined : { model, config });
+  const call = model === undefined ? undefined : { model, config };
+  const change = await survive(draft, "summarise", config, () => summarise(draft, progress, call));
   const { index, name, type, confidence, fields, problems, summary = "" } = { ...draft, ...change };
   const report: Report = { name, type, confidence, fields, problems: [...problems], summary };
   const finding: Finding = { name, stage: "summarise", type, confidence, problems: [...problems] };

@@ -4,6 +4,8 @@ export type DecimalMark = "comma" | "point";
 /** Digits with any of the thousands separators in use (`.`, `,`, `'`, `’`, spaces) and an optional fraction. */
 const NUMBER =
   /\d{1,3}(?:[.,'’\u00a0\u202f ]\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d{1,3}(?:,\d{2})*,\d{3}(?:\.\d{1,2})?(?!\d)|\d+(?:[.,]\d+)?/;
+/** Longer rows of digits are identifiers; beyond sixteen digits a double could not hold them anyway. */
+const LONGEST = 20;
 const DASH_FRACTION = /[.,](?:-|–|—)+$/;
 
 /**
@@ -21,7 +23,8 @@ export function parseAmount(text: string, mark?: DecimalMark): number | undefine
     .trim()
     .replace(DASH_FRACTION, "");
   const found = NUMBER.exec(bare);
-  if (found === null || /\d/.test(bare.slice(found.index + found[0].length))) return undefined;
+  if (found === null || found[0].length > LONGEST || /\d/.test(bare.slice(found.index + found[0].length)))
+    return undefined;
   const value = readNumber(found[0], mark);
   const before = bare.slice(0, found.index);
   const after = bare.slice(found.index + found[0].length);

@@ -2,8 +2,10 @@ import type { Layout } from "./layout.ts";
 
 /** Endings of company names in the countries that the processor's users do business with. */
 const COMPANY_FORM = String.raw`(?:GmbH(?: & Co\.? KG)?|AG|SE|KG|OHG|UG|e\.\s?K\.|e\.\s?V\.|Ltd\.?|Limited|LLC|L\.L\.C\.|LLP|Inc\.?|Incorporated|Corp\.?|Corporation|plc|PLC|Pty|S\.?A\.?S\.?|S\.?A\.?R\.?L\.?|Sàrl|SA|S\.A\.|S\.?r\.?l\.?|S\.?p\.?A\.?|S\.L\.|SL|B\.?V\.?|N\.?V\.?|AB|ApS|A\/S|AS|Oyj?|Sp\. z o\.o\.|s\.r\.o\.|Kft\.?|d\.o\.o\.|Co\.)`;
+const NAME_WORD = String.raw`(?:\p{Lu}[\p{L}\d'’.&-]{0,40}|\d\p{L}{0,20}|&|\+|und|and|et|of|the|de|du|des|les|le|la|di|del|da|do|van|der)`;
+/** At most eight words before the legal form: the bound keeps the search linear on text of nothing but capitals. */
 const COMPANY = new RegExp(
-  String.raw`(?<![\p{L}\d])((?:\p{Lu}[\p{L}\d'’.&-]*|\d\p{L}*|&|\+|und|and|et|of|the|de|du|des|les|le|la|di|del|da|do|van|der)(?:,?\s(?:\p{Lu}[\p{L}\d'’.&-]*|\d\p{L}*|&|\+|und|and|et|of|the|de|du|des|les|le|la|di|del|da|do|van|der))*?,?\s${COMPANY_FORM}(?:\s${COMPANY_FORM})?)(?![\p{L}\d])`,
+  String.raw`(?<![\p{L}\d])(${NAME_WORD}(?:,?\s${NAME_WORD}){0,7}?,?\s${COMPANY_FORM}(?:\s${COMPANY_FORM})?)(?![\p{L}\d])`,
   "gu",
 );
 

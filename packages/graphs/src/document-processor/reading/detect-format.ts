@@ -51,7 +51,13 @@ export function decodeText(bytes: Uint8Array): string | undefined {
 
 function textFormat(text: string, mediaType: string): Format {
   if (/<(?:!doctype html|html|body|table|div|p|h[1-6]|ul)\b[^>]*>/i.test(text)) return "html";
-  const marks = [/^#{1,6} \S/m, /^\|.+\|\s*$/m, /^\s*[-*] \S.*\n\s*[-*] \S/m, /\*\*\S[^*]*\*\*/, /\[[^\]]+\]\([^)]+\)/];
+  const marks = [
+    /^#{1,6} \S/m,
+    /^\|.+\|\s*$/m,
+    /^\s*[-*] \S.*\n\s*[-*] \S/m,
+    /\*\*\S[^*]{0,300}\*\*/,
+    /\[[^[\]]{1,300}\]\([^()]{1,2000}\)/,
+  ];
   const markdown = marks.filter((mark) => mark.test(text)).length;
   if (mediaType.includes("markdown") || markdown >= 2 || /^#{1,6} \S/m.test(text)) return "markdown";
   return mediaType.includes("html") ? "html" : "text";
