@@ -21,8 +21,8 @@ test("events come with their name, data and id; comments and retry hints do not"
 });
 
 test("it does not matter where the stream is cut or how lines end", async () => {
-  expect(await eventsOf(...STREAM)).toEqual(EXPECTED);
-  expect(await eventsOf(...STREAM.replaceAll("\n", "\r\n"))).toEqual(EXPECTED);
+  expect(await eventsOf(...STREAM.split(""))).toEqual(EXPECTED);
+  expect(await eventsOf(...STREAM.replaceAll("\n", "\r\n").split(""))).toEqual(EXPECTED);
 });
 
 test("data over several lines is one text", async () => {

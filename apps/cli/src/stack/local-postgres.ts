@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { chownSync, existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Client } from "pg";
 import { findFreePort } from "./free-port.ts";
@@ -8,7 +8,7 @@ import { findPostgresBinaries, type PostgresBinaries } from "./postgres-binaries
 import { makePrivateDirectory, postgresHome } from "./postgres-home.ts";
 import { pidIn, processesIn, processStart } from "./process-identity.ts";
 import { lastLines, runCommand } from "./run-command.ts";
-import { readNotes, writeNotes } from "./server-notes.ts";
+import { readNotes, writeNotes, type ServerNotes } from "./server-notes.ts";
 import { StartupError } from "./startup-error.ts";
 import { postgresUser, type SystemUser } from "./system-user.ts";
 
@@ -26,6 +26,22 @@ export interface LocalPostgresOptions {
 
 const SUPERUSER = "flotilla";
 const DATABASE = "flotilla";
+
+function addressOf({ port, password }: ServerNotes, database: string): string {
+  return `postgres://${SUPERUSER}:${password}@127.0.0.1:${port}/${database}`;
+}
+
+/** The address of the Postgres that was started last for this folder; it may not be running. */
+export function knownLocalPostgres(home: string): string | undefined {
+  const folder = postgresHome(home, postgresUser(home));
+  const files = existsSync(folder) ? readdirSync(folder).filter((file) => /^postgres-\d+\.json$/.test(file)) : [];
+  const newest = files
+    .map((file) => join(folder, file))
+    .toSorted((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs)[0];
+  if (newest === undefined) return undefined;
+  const { port, password } = readNotes(newest);
+  return port === undefined || password === undefined ? undefined : addressOf({ port, password }, DATABASE);
+}
 
 /** Nobody listens yet, or Postgres says that it is still starting up. */
 const NOT_YET = ["ECONNREFUSED", "ECONNRESET", "57P03"];
@@ -53,7 +69,7 @@ export async function startLocalPostgres(options: LocalPostgresOptions): Promise
   const port = await findFreePort(notes.port);
   writeNotes(notesFile, { port, password });
 
-  const urlOf = (database: string): string => `postgres://${SUPERUSER}:${password}@127.0.0.1:${port}/${database}`;
+  const urlOf = (database: string): string => addressOf({ port, password }, database);
   const running = await startServer({
     part: "postgres",
     command: join(binaries.directory, "postgres"),
