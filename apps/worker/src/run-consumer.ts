@@ -46,7 +46,15 @@ export class RunConsumer {
     this.#worker.on("error", (error) => logger.debug({ err: error.message }, "queue"));
   }
 
-  /** Stops taking jobs; what runs goes on. */
+  /**
+   * Stops taking jobs for good; what runs goes on. Resolves when the queue has nothing of this worker under way.
+   * A pause without the wait for active jobs would leave BullMQ's blocking read open, and one more job would come of it.
+   */
+  async stopTaking(): Promise<void> {
+    await this.#worker.pause();
+  }
+
+  /** Takes no new jobs for a while; what runs goes on. */
   async pause(): Promise<void> {
     await this.#worker.pause(true);
   }

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { LoopWatchdog } from "@flotilla/shared/process/loop-watchdog";
+import { redispatchRun } from "@flotilla/shared/runs/run-queries";
 import type { RunConsumer } from "./run-consumer.ts";
 import type { ExecuteRunDeps } from "./runs/execute-run.ts";
 import { wireExecution, type WorkerParts } from "./wiring.ts";
@@ -21,6 +22,8 @@ export interface RunningWorker {
 }
 
 const GUARD_EVERY_MS = 1_000;
+/** Longest wait for the queue's consent to go, in ms. */
+const STOP_TAKING_MS = 1_000;
 
 /** Starts to execute: jobs of the queue, or one run alone. */
 export function startWorker({ parts, soloRun, executeRun, openConsumer, watchdog }: StartWorkerOptions): RunningWorker {
@@ -31,19 +34,25 @@ export function startWorker({ parts, soloRun, executeRun, openConsumer, watchdog
     return { solo, drain: (graceSeconds) => handOver(parts, solo, graceSeconds) };
   }
 
-  const consumer = openConsumer((runId) => executeRun(deps, runId, false));
+  const consumer = openConsumer((runId) => (drain.requested ? giveBack(parts, runId) : executeRun(deps, runId, false)));
   const guard = guardIntake(consumer, watchdog, config.LEASE_SECS, logger);
   return {
     solo: undefined,
     async drain(graceSeconds) {
       clearInterval(guard);
-      await consumer.pause();
-      drain.request();
+      drain.request(); // first: what the queue still delivers is given back
+      const stopped = consumer.stopTaking().catch(() => {});
       if (consumer.active > 0) logger.info({ runs: consumer.active }, "handing over what runs");
       await handOver(parts, consumer.idle(), graceSeconds);
+      await Promise.race([stopped, delay(STOP_TAKING_MS)]);
       await consumer.close();
     },
   };
+}
+
+/** A job that came too late: its run goes on the queue again, for another worker. */
+async function giveBack({ pool, queue }: WorkerParts, runId: string): Promise<void> {
+  await queue.enqueue(await redispatchRun(pool, runId));
 }
 
 async function handOver({ drain, logger }: WorkerParts, ended: Promise<void>, graceSeconds: number): Promise<void> {

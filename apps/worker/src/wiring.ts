@@ -79,7 +79,7 @@ export function wireExecution(parts: WorkerParts): ExecuteRunDeps {
     },
     inRunContext: async (lease, work) => {
       using _watched = drain.watch(lease);
-      return parts.context.run(lease, work);
+      return await parts.context.run(lease, work); // awaited: what is only returned is not watched any more
     },
     openControl: () => drain.open(),
     observe: (event, run, outcome) => (event === "claimed" ? parts.metrics.claimed(run) : parts.metrics.ended(run, outcome ?? "unknown")),

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import pg from "pg";
 import { RENEW_LEASES, type Renewal } from "@flotilla/shared/runs/run-queries";
@@ -11,14 +12,18 @@ const MAX_SILENCE = 60_000_000_000n;
 const { databaseUrl, leaseSeconds, shared } = workerData as LeaseThreadData;
 const memory = new BigInt64Array(shared);
 const held = new Map<string, HeldRun>();
-let client: pg.Client | undefined;
+let connected: Promise<pg.Client> | undefined;
+let current: pg.Client | undefined;
 let renewing = false;
 let again = false;
 
 /** A connection of its own: a busy pool must not cost a lease. */
-async function connect(): Promise<pg.Client> {
-  if (client !== undefined) return client;
-  const fresh = new pg.Client({
+function connect(): Promise<pg.Client> {
+  return (connected ??= open());
+}
+
+async function open(): Promise<pg.Client> {
+  const client = new pg.Client({
     connectionString: databaseUrl,
     application_name: "flotilla leases",
     connectionTimeoutMillis: 2_000,
@@ -26,14 +31,20 @@ async function connect(): Promise<pg.Client> {
     query_timeout: 3_500,
     keepAlive: true,
   });
-  fresh.on("error", () => drop(fresh));
-  fresh.on("end", () => drop(fresh));
-  await fresh.connect();
-  return (client = fresh);
+  client.on("error", () => drop(client));
+  client.on("end", () => drop(client));
+  try {
+    await client.connect();
+    current = client;
+    return client;
+  } catch (error) {
+    connected = undefined;
+    throw error;
+  }
 }
 
 function drop(failed: pg.Client): void {
-  if (client === failed) client = undefined;
+  if (current === failed) current = connected = undefined;
   failed.end().catch(() => {});
 }
 
@@ -82,15 +93,19 @@ async function renewOnce(): Promise<void> {
   }
 }
 
+connect().catch(() => {}); // the first renewal must not pay for it
 const timer = setInterval(() => void renew(), (leaseSeconds * 1000) / 3);
 
 parentPort?.on("message", (message: ToLeaseThread) => {
   if (message.type === "add") held.set(`${message.run.runId} ${message.run.attempt}`, message.run);
   if (message.type === "remove") held.delete(`${message.run.runId} ${message.run.attempt}`);
   if (message.type === "renew") void renew();
-  if (message.type === "stop") {
-    clearInterval(timer);
-    parentPort?.close();
-    client?.end().catch(() => {});
-  }
+  if (message.type === "stop") void stop();
 });
+
+/** Ends this thread, also while a connection is under way or Postgres does not answer. */
+async function stop(): Promise<void> {
+  clearInterval(timer);
+  await Promise.race([current?.end().catch(() => {}), delay(500)]);
+  process.exit();
+}
