@@ -56,7 +56,7 @@ function commandsToTry(url: string, project: Project): string[] {
   const input = isExample ? { documents: [{ name: "invoice.txt", media_type: "text/plain", text }] } : {};
   const body = JSON.stringify({ input, stream_mode: ["updates", "custom"] });
   const stream = `curl -N ${url}/graphs/${graph}/stream -H 'content-type: application/json' -d '${body}'`;
-  return isExample ? ["npm run demo", stream] : [`curl -s ${url}/graphs/${graph}/schemas`, stream];
+  return isExample ? ["npm run demo", stream] : [`curl -s ${url}/info`, stream];
 }
 
 async function answers(url: string): Promise<boolean> {

@@ -17,6 +17,7 @@ export interface Exit {
 }
 
 const KEPT_LINES = 400;
+const LAST_WORDS_MS = 200;
 
 /**
  * A gateway or worker process. It says `{ type: "ready", url }` over IPC when it serves, drains on SIGTERM, and drains
@@ -48,7 +49,9 @@ export class NodeProcess {
         this.#errors.push(error.message);
         if (this.#child.pid === undefined) resolve({ code: 1, signal: null });
       });
+      // What it printed last is still on its way at "exit"; but something it has spawned may keep its output open for ever.
       this.#child.once("close", (code, signal) => resolve({ code, signal }));
+      this.#child.once("exit", (code, signal) => setTimeout(() => resolve({ code, signal }), LAST_WORDS_MS));
     });
     this.ready = Promise.race([this.#readyMessage(), this.#endBeforeReady()]);
     this.ready.catch(() => {}); // whoever waits for it gets the rejection; nobody has to
