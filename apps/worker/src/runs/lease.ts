@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { LeaseLost, RunCancelled } from "@flotilla/shared/errors";
@@ -79,6 +80,7 @@ export class Leases implements Stoppable {
   hold(run: HeldRun, claimStartedAt: bigint): Lease {
     const key = keyOf(run);
     const controller = new AbortController();
+    setMaxListeners(0, controller.signal); // every task of a wide step listens to it
     this.#held.set(key, { run, since: claimStartedAt, controller });
     this.#send({ type: "add", run });
     return {
