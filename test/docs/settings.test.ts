@@ -37,5 +37,6 @@ ${settingsTable(worker)}
 test("docs/settings.md says what the schemas take; UPDATE_DOCS=1 writes it anew", () => {
   if (process.env["UPDATE_DOCS"] === "1") writeFileSync(FILE, document());
   expect(readFileSync(FILE, "utf8")).toBe(document());
-  for (const setting of [...describeSettings(gatewayEnv), ...describeSettings(workerEnv)]) expect([setting.name, setting.description]).not.toEqual([setting.name, ""]);
+  for (const setting of [...describeSettings(gatewayEnv), ...describeSettings(workerEnv)])
+    expect([setting.name, setting.description]).not.toEqual([setting.name, ""]);
 });

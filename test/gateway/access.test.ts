@@ -47,7 +47,14 @@ describe("with API keys", () => {
     const hers = (await anna.post("/graphs/steps/invoke?wait=20", { ...run, thread_id: threadId }, key)).body;
     expect(hers.status).toBe("success");
     const path = `/threads/${threadId}/runs/${hers.run_id}`;
-    for (const what of [path, `${path}/stream`, `${path}/join`, `/threads/${threadId}/runs`, `/graphs/steps/state?thread_id=${threadId}`, `/graphs/steps/history?thread_id=${threadId}`]) {
+    for (const what of [
+      path,
+      `${path}/stream`,
+      `${path}/join`,
+      `/threads/${threadId}/runs`,
+      `/graphs/steps/state?thread_id=${threadId}`,
+      `/graphs/steps/history?thread_id=${threadId}`,
+    ]) {
       expect([what, (await bo.get(what)).status]).toEqual([what, 404]);
     }
     expect((await bo.post(`${path}/cancel`)).status).toBe(404);
@@ -90,7 +97,12 @@ describe("without any key", () => {
   let url: string;
   beforeAll(async () => {
     const database = await createTestDatabase();
-    const { gateway } = await startStack({ databaseUrl: database.url, config: TEST_GRAPHS, workers: 0, env: { ALLOWED_ORIGINS: "https://studio.example", HOST: "0.0.0.0" } });
+    const { gateway } = await startStack({
+      databaseUrl: database.url,
+      config: TEST_GRAPHS,
+      workers: 0,
+      env: { ALLOWED_ORIGINS: "https://studio.example", HOST: "0.0.0.0" },
+    });
     url = gateway.url;
     expect(gateway.output()).toContain("only this machine may call");
   });
@@ -113,7 +125,9 @@ describe("without any key", () => {
     // fetch does not let a test set the Host header
     const { request } = await import("node:http");
     const seen = await new Promise<number | undefined>((resolve, reject) => {
-      request(`${url}/graphs`, { headers }, (response) => resolve(response.resume().statusCode)).on("error", reject).end();
+      request(`${url}/graphs`, { headers }, (response) => resolve(response.resume().statusCode))
+        .on("error", reject)
+        .end();
     });
     expect(seen).toBe(status);
   });
@@ -137,10 +151,14 @@ describe("without any key", () => {
   test("the description of the API and its page are served from here", async () => {
     const client = new TestClient(url);
     const { body } = await client.get("/openapi.json");
-    expect(Object.keys(body.paths)).toEqual(expect.arrayContaining(["/graphs/{graph}/invoke", "/threads/{thread_id}/runs/{run_id}/stream", "/ready"]));
+    expect(Object.keys(body.paths)).toEqual(
+      expect.arrayContaining(["/graphs/{graph}/invoke", "/threads/{thread_id}/runs/{run_id}/stream", "/ready"]),
+    );
     const schema = body.paths["/graphs/{graph}/invoke"].post.requestBody.content["application/json"].schema;
     expect(schema.$ref).toBe("#/components/schemas/InvokeBody");
-    expect(Object.keys(body.components.schemas.InvokeBody.properties)).toEqual(expect.arrayContaining(["input", "thread_id", "multitask_strategy", "durability"]));
+    expect(Object.keys(body.components.schemas.InvokeBody.properties)).toEqual(
+      expect.arrayContaining(["input", "thread_id", "multitask_strategy", "durability"]),
+    );
     expect(JSON.stringify(body)).not.toContain("$defs");
     const page = await client.get("/docs");
     expect(page.body).not.toMatch(/https?:\/\//);
@@ -155,6 +173,14 @@ describe("without any key", () => {
     expect(body).toContain('endpoint="/threads/{thread_id}/runs"');
     expect(body).toContain('endpoint="unmatched"');
     expect(body).not.toContain("some-secret-thread");
-    for (const name of ["langgraph_active_threads", "langgraph_db_pool_size", "flotilla_demand", "flotilla_oldest_runnable_seconds", "flotilla_sse_connections", "flotilla_event_loop_lag_seconds"]) expect(body).toContain(name);
+    for (const name of [
+      "langgraph_active_threads",
+      "langgraph_db_pool_size",
+      "flotilla_demand",
+      "flotilla_oldest_runnable_seconds",
+      "flotilla_sse_connections",
+      "flotilla_event_loop_lag_seconds",
+    ])
+      expect(body).toContain(name);
   });
 });

@@ -14,7 +14,8 @@ beforeAll(async () => {
   client = new TestClient(gateway.url);
 });
 
-const raw = (path: string, body: string, headers: Record<string, string> = {}) => client.send("POST", path, body, headers);
+const raw = (path: string, body: string, headers: Record<string, string> = {}) =>
+  client.send("POST", path, body, headers);
 
 describe("a body that cannot be taken", () => {
   const deep = (n: number) => `${'{"input":'.repeat(n)}1${"}".repeat(n)}`;
@@ -52,11 +53,17 @@ describe("a body that cannot be taken", () => {
 
   test("every problem is named with its path", async () => {
     const { body } = await raw("/graphs/echo/invoke", '{"thread_id":7,"config":{"tags":"x"}}');
-    expect(body.problems.map((problem: { path: string }) => problem.path).sort()).toEqual(["body.config.tags", "body.thread_id"]);
+    expect(body.problems.map((problem: { path: string }) => problem.path).sort()).toEqual([
+      "body.config.tags",
+      "body.thread_id",
+    ]);
   });
 
   test("50 MB are refused with 413, and the connection's next request works", async () => {
-    const answer = await raw("/graphs/echo/invoke", JSON.stringify({ input: "x".repeat(50_000_000) })).catch(() => ({ status: 413, body: { code: "payload_too_large" } }));
+    const answer = await raw("/graphs/echo/invoke", JSON.stringify({ input: "x".repeat(50_000_000) })).catch(() => ({
+      status: 413,
+      body: { code: "payload_too_large" },
+    }));
     expect(answer).toMatchObject({ status: 413, body: { code: "payload_too_large" } });
     expect((await client.get("/ok")).status).toBe(200);
   });
@@ -64,14 +71,24 @@ describe("a body that cannot be taken", () => {
   test("a length that lies, a gzip bomb's header and odd content types do no harm", async () => {
     expect((await raw("/graphs/echo/invoke", "{}", { "content-type": "text/plain" })).status).toBe(202);
     expect((await raw("/graphs/echo/invoke", "{}", { "content-encoding": "gzip" })).status).toBe(400);
-    expect((await raw("/graphs/echo/invoke", "{}", { "content-type": "application/json; charset=utf-7" })).status).toBeLessThan(500);
+    expect(
+      (await raw("/graphs/echo/invoke", "{}", { "content-type": "application/json; charset=utf-7" })).status,
+    ).toBeLessThan(500);
   });
 
-  test.each(["/graphs/echo/invoke?wait=301", "/graphs/echo/invoke?wait=-1", "/graphs/echo/invoke?wait=x"])("%s is refused", async (path) => {
-    expect((await raw(path, "{}")).status).toBe(422);
-  });
+  test.each(["/graphs/echo/invoke?wait=301", "/graphs/echo/invoke?wait=-1", "/graphs/echo/invoke?wait=x"])(
+    "%s is refused",
+    async (path) => {
+      expect((await raw(path, "{}")).status).toBe(422);
+    },
+  );
 
-  test.each([["", 422], ["x".repeat(256), 422], ["a b", 422], ["x", 202]])("Idempotency-Key %j gets %i", async (key, status) => {
+  test.each([
+    ["", 422],
+    ["x".repeat(256), 422],
+    ["a b", 422],
+    ["x", 202],
+  ])("Idempotency-Key %j gets %i", async (key, status) => {
     expect((await raw("/graphs/echo/invoke", "{}", { "idempotency-key": key })).status).toBe(status);
   });
 });
@@ -82,14 +99,17 @@ describe("hostile values are inert data", () => {
     ["a constructor envelope", '{"lc":1,"type":"constructor","id":["evil","x","Y"],"kwargs":{}}'],
     ["a secret envelope", '{"a":{"lc":1,"type":"secret","id":["DATABASE_URL"]}}'],
     ["a not-implemented envelope", '[{"lc":1,"type":"not_implemented","id":["x"]}]'],
-    ["a message envelope", '{"lc":1,"type":"constructor","id":["langchain_core","messages","HumanMessage"],"kwargs":{"content":"hi"}}'],
+    [
+      "a message envelope",
+      '{"lc":1,"type":"constructor","id":["langchain_core","messages","HumanMessage"],"kwargs":{"content":"hi"}}',
+    ],
     ["a native envelope", '{"lc":2,"type":"constructor","id":["Map"],"args":[[["a",1]]]}'],
     ["an undefined envelope", '{"lc":2,"type":"undefined"}'],
     ["our own escape", '{"__flotilla_plain__":[["lc",1]]}'],
     ["a Send", '{"lg_name":"Send","node":"echo","args":{}}'],
     ["a Command", '{"lg_name":"Command","goto":"echo"}'],
     ["keys named like methods", '{"constructor":1,"prototype":2,"toString":3,"hasOwnProperty":4,"then":5,"toJSON":6}'],
-    ["a list of many nulls", "[null,null,[],{},\"\",0,false]"],
+    ["a list of many nulls", '[null,null,[],{},"",0,false]'],
   ])("%s comes back as it was sent, and the thread stays readable", async (_name, json) => {
     const threadId = randomUUID();
     const { body } = await raw("/graphs/echo/invoke?wait=20", `{"thread_id":"${threadId}","input":{"value":${json}}}`);
@@ -117,19 +137,30 @@ describe("hostile values are inert data", () => {
   test("an edit with hostile values is stored as data", async () => {
     const { body } = await raw("/graphs/echo/invoke?wait=20", '{"input":{"value":1}}');
     const value = { lc: 1, type: "constructor", id: ["evil", "x", "Y"], kwargs: {} };
-    expect((await client.post("/graphs/echo/state", { thread_id: body.thread_id, values: { value }, as_node: "echo" })).status).toBe(200);
+    expect(
+      (await client.post("/graphs/echo/state", { thread_id: body.thread_id, values: { value }, as_node: "echo" }))
+        .status,
+    ).toBe(200);
     expect((await client.get(`/graphs/echo/state?thread_id=${body.thread_id}`)).body.values.value).toEqual(value);
   });
 
   test("nothing of all this has polluted a prototype or left a run unfinished", async () => {
     const { body } = await raw("/graphs/echo/invoke?wait=20", '{"input":{"value":{}}}');
     expect(body.result.value).toEqual({});
-    const { rows } = await database.pool.query("select distinct status from runs where status not in ('success', 'error')");
+    const { rows } = await database.pool.query(
+      "select distinct status from runs where status not in ('success', 'error')",
+    );
     expect(rows).toEqual([]);
   });
 
   test("errors show nothing of the inside", async () => {
-    for (const path of ["/graphs/echo/state", "/nowhere", "/graphs/echo/history?thread_id=x&limit=abc", "/threads/%00/runs", "/threads/%E0%A4%A/runs"]) {
+    for (const path of [
+      "/graphs/echo/state",
+      "/nowhere",
+      "/graphs/echo/history?thread_id=x&limit=abc",
+      "/threads/%00/runs",
+      "/threads/%E0%A4%A/runs",
+    ]) {
       const { status, body } = await client.get(path);
       expect(status).toBeGreaterThanOrEqual(400);
       expect(status).toBeLessThan(500);

@@ -15,7 +15,14 @@ beforeAll(async () => {
 });
 
 const steps = (n: number, more = {}) => ({ input: { inputs: ["in"], steps: n, ...more } });
-const ended = (path: string) => eventually(async () => { const { body } = await client.get(path); return body.ended_at !== null && body; }, { what: `the end of ${path}` }); // prettier-ignore
+const ended = (path: string) =>
+  eventually(
+    async () => {
+      const { body } = await client.get(path);
+      return body.ended_at !== null && body;
+    },
+    { what: `the end of ${path}` },
+  );
 
 describe("invoke", () => {
   test("answers 202 with a handle whose links work", async () => {
@@ -43,7 +50,11 @@ describe("invoke", () => {
   test("waits with Prefer: wait=N and answers 200 with the result", async () => {
     const answer = await client.post("/graphs/steps/invoke", steps(4), { prefer: "respond-async, wait=20" });
     expect(answer.status).toBe(200);
-    expect(answer.body).toMatchObject({ status: "success", interrupts: [], result: { log: [1, 2, 3, 4], inputs: ["in"] } });
+    expect(answer.body).toMatchObject({
+      status: "success",
+      interrupts: [],
+      result: { log: [1, 2, 3, 4], inputs: ["in"] },
+    });
     expect(answer.headers.get("preference-applied")).toBe("wait=20");
   });
 
@@ -57,7 +68,9 @@ describe("invoke", () => {
     const answer = await client.post("/graphs/echo/invoke?wait=20", { input: { fail: "no such customer" } });
     expect(answer.status).toBe(200);
     expect(answer.body).toMatchObject({ status: "error", error: { error: "TypeError", message: "no such customer" } });
-    expect((await client.get(`/threads/${answer.body.thread_id}/runs/${answer.body.run_id}`)).body.status).toBe("error");
+    expect((await client.get(`/threads/${answer.body.thread_id}/runs/${answer.body.run_id}`)).body.status).toBe(
+      "error",
+    );
   });
 
   test("a run on a graph that could not be loaded fails and names it", async () => {
@@ -70,8 +83,18 @@ describe("invoke", () => {
 
   test("a caller's configurable never overrides what the server says", async () => {
     const threadId = randomUUID();
-    const configurable = { thread_id: "evil", run_id: "evil", checkpoint_ns: "evil", __pregel_resuming: true, user: "anna" };
-    const answer = await client.post("/graphs/echo/invoke?wait=20", { thread_id: threadId, input: { value: 1 }, config: { configurable } });
+    const configurable = {
+      thread_id: "evil",
+      run_id: "evil",
+      checkpoint_ns: "evil",
+      __pregel_resuming: true,
+      user: "anna",
+    };
+    const answer = await client.post("/graphs/echo/invoke?wait=20", {
+      thread_id: threadId,
+      input: { value: 1 },
+      config: { configurable },
+    });
     const { seen } = answer.body.result;
     expect(seen.configurable).toMatchObject({ thread_id: threadId, run_id: answer.body.run_id, user: "anna" });
     expect(JSON.stringify(seen)).not.toContain("evil");
@@ -80,7 +103,11 @@ describe("invoke", () => {
   });
 
   test("context and metadata reach the nodes, and metadata the checkpoints", async () => {
-    const answer = await client.post("/graphs/echo/invoke?wait=20", { input: {}, context: { locale: "fi" }, metadata: { order: 7, run_id: "evil" } });
+    const answer = await client.post("/graphs/echo/invoke?wait=20", {
+      input: {},
+      context: { locale: "fi" },
+      metadata: { order: 7, run_id: "evil" },
+    });
     expect(answer.body.result.seen).toMatchObject({ context: { locale: "fi" }, metadata: { order: 7 } });
     const state = await client.get(`/graphs/echo/state?thread_id=${answer.body.thread_id}`);
     expect(state.body.metadata).toMatchObject({ order: 7, run_id: answer.body.run_id, attempt: 1 });
@@ -95,7 +122,10 @@ describe("invoke", () => {
 
   test("an unknown graph is a 404 that names those that exist", async () => {
     const answer = await client.post("/graphs/stepps/invoke", {});
-    expect(answer).toMatchObject({ status: 404, body: { code: "graph_not_found", detail: expect.stringContaining("steps") } });
+    expect(answer).toMatchObject({
+      status: 404,
+      body: { code: "graph_not_found", detail: expect.stringContaining("steps") },
+    });
   });
 
   test("null continues from where a breakpoint stopped", async () => {
@@ -114,15 +144,23 @@ describe("invoke", () => {
 });
 
 describe("resume", () => {
-  const asked = async (graph = "ask") => (await client.post(`/graphs/${graph}/invoke?wait=20`, { input: { question: "why" } })).body;
+  const asked = async (graph = "ask") =>
+    (await client.post(`/graphs/${graph}/invoke?wait=20`, { input: { question: "why" } })).body;
 
   test("shows the question, takes the answer and goes on", async () => {
     const first = await asked();
     expect(first).toMatchObject({ status: "success", interrupts: [{ value: { question: "why" } }] });
     const state = await client.get(`/graphs/ask/state?thread_id=${first.thread_id}`);
     expect(state.body).toMatchObject({ next: ["ask"], interrupts: first.interrupts });
-    const second = await client.post("/graphs/ask/resume?wait=20", { thread_id: first.thread_id, resume_data: { because: 42 } });
-    expect(second.body).toMatchObject({ status: "success", interrupts: [], result: { answers: [{ got: { because: 42 } }] } });
+    const second = await client.post("/graphs/ask/resume?wait=20", {
+      thread_id: first.thread_id,
+      resume_data: { because: 42 },
+    });
+    expect(second.body).toMatchObject({
+      status: "success",
+      interrupts: [],
+      result: { answers: [{ got: { because: 42 } }] },
+    });
   });
 
   test.each([[null], [false], [0], [""], [[]], [{}]])("%j is an answer", async (answer) => {
@@ -133,7 +171,10 @@ describe("resume", () => {
 
   test("takes a command as well", async () => {
     const { thread_id } = await asked();
-    const resumed = await client.post("/graphs/ask/resume?wait=20", { thread_id, command: { resume: "yes", update: { question: "changed" } } });
+    const resumed = await client.post("/graphs/ask/resume?wait=20", {
+      thread_id,
+      command: { resume: "yes", update: { question: "changed" } },
+    });
     expect(resumed.body.result).toMatchObject({ answers: [{ got: "yes" }], question: "changed" });
   });
 
@@ -157,18 +198,36 @@ describe("resume", () => {
   test("needs a name when several wait, and answers them one by one", async () => {
     const { thread_id, interrupts } = await asked("ask_both");
     expect(interrupts).toHaveLength(2);
-    expect(await client.post("/graphs/ask_both/resume", { thread_id, resume_data: 1 })).toMatchObject({ status: 409, body: { code: "several_interrupts" } });
-    const [first, second] = interrupts as [{ id: string; value: { question: string } }, { id: string; value: { question: string } }];
-    const one = await client.post("/graphs/ask_both/resume?wait=20", { thread_id, resume_data: "A", interrupt_id: first.id });
+    expect(await client.post("/graphs/ask_both/resume", { thread_id, resume_data: 1 })).toMatchObject({
+      status: 409,
+      body: { code: "several_interrupts" },
+    });
+    const [first, second] = interrupts as [
+      { id: string; value: { question: string } },
+      { id: string; value: { question: string } },
+    ];
+    const one = await client.post("/graphs/ask_both/resume?wait=20", {
+      thread_id,
+      resume_data: "A",
+      interrupt_id: first.id,
+    });
     expect(one.body.interrupts).toEqual([second]);
-    const two = await client.post("/graphs/ask_both/resume?wait=20", { thread_id, resume_data: "B", interrupt_id: second.id });
+    const two = await client.post("/graphs/ask_both/resume?wait=20", {
+      thread_id,
+      resume_data: "B",
+      interrupt_id: second.id,
+    });
     expect(two.body.interrupts).toEqual([]);
-    expect(two.body.result.answers).toEqual(expect.arrayContaining([{ [first.value.question]: "A" }, { [second.value.question]: "B" }]));
+    expect(two.body.result.answers).toEqual(
+      expect.arrayContaining([{ [first.value.question]: "A" }, { [second.value.question]: "B" }]),
+    );
   });
 
   test("of two answers to one question one wins and the other gets 409", async () => {
     const { thread_id } = await asked();
-    const answers = await Promise.all([1, 2, 3, 4].map((n) => client.post("/graphs/ask/resume?wait=20", { thread_id, resume_data: n })));
+    const answers = await Promise.all(
+      [1, 2, 3, 4].map((n) => client.post("/graphs/ask/resume?wait=20", { thread_id, resume_data: n })),
+    );
     expect(answers.map((answer) => answer.status).sort()).toEqual([200, 409, 409, 409]);
     const state = await client.get(`/graphs/ask/state?thread_id=${thread_id}`);
     expect(state.body.values.answers).toHaveLength(1);
@@ -186,8 +245,13 @@ describe("state and history", () => {
 
   test("an edit changes what the next run sees", async () => {
     const { body } = await client.post("/graphs/steps/invoke?wait=20", steps(2));
-    const edited = await client.post(`/graphs/steps/state?thread_id=${body.thread_id}`, { values: { inputs: ["edited"] } });
-    expect(edited).toMatchObject({ status: 200, body: { status: "updated", thread_id: body.thread_id, checkpoint_id: expect.any(String) } });
+    const edited = await client.post(`/graphs/steps/state?thread_id=${body.thread_id}`, {
+      values: { inputs: ["edited"] },
+    });
+    expect(edited).toMatchObject({
+      status: 200,
+      body: { status: "updated", thread_id: body.thread_id, checkpoint_id: expect.any(String) },
+    });
     const state = await client.get(`/graphs/steps/state?thread_id=${body.thread_id}`);
     expect(state.body.values.inputs).toEqual(["in", "edited"]);
     expect(state.body.checkpoint.checkpoint_id).toBe(edited.body.checkpoint_id);
@@ -198,7 +262,10 @@ describe("state and history", () => {
     const { body } = await client.post("/graphs/steps/invoke?wait=20", steps(1));
     const { thread_id } = body;
     expect((await client.post("/graphs/steps/state", { thread_id, values: { inputs: ["a"] } })).status).toBe(200);
-    expect((await client.post(`/graphs/steps/state?thread_id=${thread_id}`, { thread_id, values: { inputs: ["b"] } })).status).toBe(200);
+    expect(
+      (await client.post(`/graphs/steps/state?thread_id=${thread_id}`, { thread_id, values: { inputs: ["b"] } }))
+        .status,
+    ).toBe(200);
     expect((await client.post("/graphs/steps/state?thread_id=other", { thread_id, values: {} })).status).toBe(400);
     expect((await client.post("/graphs/steps/state", { values: {} })).status).toBe(422);
   });
@@ -208,16 +275,25 @@ describe("state and history", () => {
     const refused = await client.post("/graphs/steps/state", { thread_id: body.thread_id, values: {} });
     expect(refused).toMatchObject({ status: 409, body: { code: "run_active" } });
     await ended(body.links.run);
-    const unknown = await client.post("/graphs/steps/state", { thread_id: body.thread_id, values: {}, as_node: "nowhere" });
+    const unknown = await client.post("/graphs/steps/state", {
+      thread_id: body.thread_id,
+      values: {},
+      as_node: "nowhere",
+    });
     expect(unknown.status).toBe(422);
   });
 
   test("history is newest first, pages with before, and bounds its limit", async () => {
     const { body } = await client.post("/graphs/steps/invoke?wait=20", steps(5));
     const path = `/graphs/steps/history?thread_id=${body.thread_id}`;
-    const all = (await client.get(`${path}&limit=100`)).body.history as { checkpoint_id: string; values: { log: number[] } }[];
+    const all = (await client.get(`${path}&limit=100`)).body.history as {
+      checkpoint_id: string;
+      values: { log: number[] };
+    }[];
     expect(all.map((state) => state.values.log?.length ?? 0)).toEqual([5, 4, 3, 2, 1, 0, 0]);
-    const page = (await client.get(`${path}&limit=2&before=${all[1]?.checkpoint_id}`)).body.history as { checkpoint_id: string }[];
+    const page = (await client.get(`${path}&limit=2&before=${all[1]?.checkpoint_id}`)).body.history as {
+      checkpoint_id: string;
+    }[];
     expect(page.map((state) => state.checkpoint_id)).toEqual(all.slice(2, 4).map((state) => state.checkpoint_id));
     for (const limit of ["0", "1001", "x", "-1"]) expect((await client.get(`${path}&limit=${limit}`)).status).toBe(422);
   });
@@ -228,7 +304,11 @@ describe("state and history", () => {
     const old = history.find((state: { values: { log?: number[] } }) => state.values.log?.length === 2);
     const read = await client.get(`/graphs/steps/state?thread_id=${body.thread_id}&checkpoint_id=${old.checkpoint_id}`);
     expect(read.body.values.log).toEqual([1, 2]);
-    const forked = await client.post("/graphs/steps/invoke?wait=20", { input: { inputs: ["fork"] }, thread_id: body.thread_id, checkpoint_id: old.checkpoint_id });
+    const forked = await client.post("/graphs/steps/invoke?wait=20", {
+      input: { inputs: ["fork"] },
+      thread_id: body.thread_id,
+      checkpoint_id: old.checkpoint_id,
+    });
     expect(forked.body.result).toMatchObject({ inputs: ["in", "fork"], log: [1, 2, 3, 4] });
     expect((await client.get(`/graphs/steps/state?thread_id=${body.thread_id}&checkpoint_id=none`)).status).toBe(404);
   });
@@ -240,7 +320,9 @@ describe("runs of a thread", () => {
     const joined = await client.get(`${body.links.run}/join`);
     expect(joined).toMatchObject({ status: 200, body: { log: [1, 2, 3] } });
     const failed = (await client.post("/graphs/echo/invoke", { input: { fail: "no" } })).body;
-    expect((await client.get(`${failed.links.run}/join`)).body).toEqual({ __error__: { error: "TypeError", message: "no" } });
+    expect((await client.get(`${failed.links.run}/join`)).body).toEqual({
+      __error__: { error: "TypeError", message: "no" },
+    });
     const question = (await client.post("/graphs/ask/invoke", { input: { question: "q" } })).body;
     expect((await client.get(`${question.links.run}/join`)).body.__interrupt__).toHaveLength(1);
   });
@@ -255,7 +337,8 @@ describe("runs of a thread", () => {
   test("a run of another thread does not exist", async () => {
     const a = (await client.post("/graphs/steps/invoke?wait=20", steps(1))).body;
     const b = (await client.post("/graphs/steps/invoke?wait=20", steps(1))).body;
-    for (const what of ["", "/stream", "/join"]) expect((await client.get(`/threads/${a.thread_id}/runs/${b.run_id}${what}`)).status).toBe(404);
+    for (const what of ["", "/stream", "/join"])
+      expect((await client.get(`/threads/${a.thread_id}/runs/${b.run_id}${what}`)).status).toBe(404);
     expect((await client.post(`/threads/${a.thread_id}/runs/${b.run_id}/cancel`)).status).toBe(404);
     expect((await client.get(`/threads/${a.thread_id}/runs/not-a-uuid`)).status).toBe(422);
   });
@@ -276,8 +359,12 @@ describe("runs of a thread", () => {
 
   test("a rollback leaves nothing of the run", async () => {
     const base = (await client.post("/graphs/steps/invoke?wait=20", steps(2))).body;
-    const second = (await client.post("/graphs/steps/invoke", { ...steps(50, { delay_ms: 100 }), thread_id: base.thread_id })).body;
-    await eventually(async () => (await client.get(`/graphs/steps/state?thread_id=${base.thread_id}`)).body.values.log.length > 3);
+    const second = (
+      await client.post("/graphs/steps/invoke", { ...steps(50, { delay_ms: 100 }), thread_id: base.thread_id })
+    ).body;
+    await eventually(
+      async () => (await client.get(`/graphs/steps/state?thread_id=${base.thread_id}`)).body.values.log.length > 3,
+    );
     expect((await client.post(`${second.links.run}/cancel?wait=1&action=rollback`)).status).toBe(204);
     expect((await client.get(second.links.run)).status).toBe(404);
     const state = await client.get(`/graphs/steps/state?thread_id=${base.thread_id}`);
@@ -290,7 +377,10 @@ describe("runs of a thread", () => {
     expect((await client.delete(`/threads/${body.thread_id}`)).status).toBe(204);
     expect((await client.get(body.links.run)).status).toBe(404);
     expect((await client.get(body.links.state)).status).toBe(404);
-    const again = await client.post("/graphs/echo/invoke?wait=20", { input: { value: "new" }, thread_id: body.thread_id });
+    const again = await client.post("/graphs/echo/invoke?wait=20", {
+      input: { value: "new" },
+      thread_id: body.thread_id,
+    });
     expect(again.body.result.value).toBe("new");
   });
 });
@@ -299,22 +389,36 @@ describe("double texting", () => {
   const long = steps(40, { delay_ms: 100 });
   const start = async () => {
     const { body } = await client.post("/graphs/steps/invoke", long);
-    await eventually(async () => (await client.get(`/graphs/steps/state?thread_id=${body.thread_id}`)).body.values?.log?.length > 1);
+    await eventually(
+      async () => (await client.get(`/graphs/steps/state?thread_id=${body.thread_id}`)).body.values?.log?.length > 1,
+    );
     return body;
   };
 
   test("reject refuses while a run is in flight", async () => {
     const first = await start();
-    const answer = await client.post("/graphs/steps/invoke", { ...steps(1), thread_id: first.thread_id, multitask_strategy: "reject" });
+    const answer = await client.post("/graphs/steps/invoke", {
+      ...steps(1),
+      thread_id: first.thread_id,
+      multitask_strategy: "reject",
+    });
     expect(answer).toMatchObject({ status: 409, body: { code: "thread_busy" } });
     await client.post(`${first.links.run}/cancel?wait=1`);
   });
 
   test("interrupt stops the run in flight and goes on from its state", async () => {
     const first = await start();
-    const second = await client.post("/graphs/echo/invoke", { input: {}, thread_id: first.thread_id, multitask_strategy: "interrupt" });
+    const second = await client.post("/graphs/echo/invoke", {
+      input: {},
+      thread_id: first.thread_id,
+      multitask_strategy: "interrupt",
+    });
     expect(second.status).toBe(409); // another graph changes nothing
-    const third = await client.post("/graphs/steps/invoke?wait=20", { input: { inputs: ["more"], steps: 1 }, thread_id: first.thread_id, multitask_strategy: "interrupt" });
+    const third = await client.post("/graphs/steps/invoke?wait=20", {
+      input: { inputs: ["more"], steps: 1 },
+      thread_id: first.thread_id,
+      multitask_strategy: "interrupt",
+    });
     expect(third.body.status).toBe("success");
     expect((await client.get(first.links.run)).body.status).toBe("interrupted");
     expect(third.body.result.inputs).toEqual(["in", "more"]);
@@ -323,7 +427,11 @@ describe("double texting", () => {
 
   test("rollback removes the run in flight and starts from before it", async () => {
     const first = await start();
-    const second = await client.post("/graphs/steps/invoke?wait=20", { input: { inputs: ["only"], steps: 1 }, thread_id: first.thread_id, multitask_strategy: "rollback" });
+    const second = await client.post("/graphs/steps/invoke?wait=20", {
+      input: { inputs: ["only"], steps: 1 },
+      thread_id: first.thread_id,
+      multitask_strategy: "rollback",
+    });
     expect(second.body.result).toMatchObject({ inputs: ["only"], log: [1] });
     expect((await client.get(first.links.run)).status).toBe(404);
   });
@@ -331,11 +439,18 @@ describe("double texting", () => {
   test("enqueue runs them one after the other, in order", async () => {
     const threadId = randomUUID();
     const handles = [];
-    for (const n of [1, 2, 3, 4, 5]) handles.push((await client.post("/graphs/steps/invoke", { input: { inputs: [`m${n}`], steps: 2 }, thread_id: threadId })).body);
+    for (const n of [1, 2, 3, 4, 5])
+      handles.push(
+        (await client.post("/graphs/steps/invoke", { input: { inputs: [`m${n}`], steps: 2 }, thread_id: threadId }))
+          .body,
+      );
     for (const handle of handles) expect((await ended(handle.links.run)).status).toBe("success");
     const state = await client.get(`/graphs/steps/state?thread_id=${threadId}`);
     expect(state.body.values.inputs).toEqual(["m1", "m2", "m3", "m4", "m5"]);
-    const runs = (await client.get(`/threads/${threadId}/runs?limit=100`)).body as { started_at: string; ended_at: string }[];
+    const runs = (await client.get(`/threads/${threadId}/runs?limit=100`)).body as {
+      started_at: string;
+      ended_at: string;
+    }[];
     const times = runs.toReversed().flatMap((run) => [run.started_at, run.ended_at]);
     expect(times).toEqual(times.toSorted());
   });
@@ -344,8 +459,17 @@ describe("double texting", () => {
 describe("Idempotency-Key", () => {
   test("the same key and body give the same run, whatever the order of keys and the wait", async () => {
     const key = { "idempotency-key": randomUUID() };
-    const one = await client.post("/graphs/steps/invoke", { input: { inputs: ["a"], steps: 2 }, metadata: { x: 1 } }, key);
-    const two = await client.send("POST", "/graphs/steps/invoke?wait=20", '{"metadata":{"x":1},"input":{"steps":2,"inputs":["a"]}}', key);
+    const one = await client.post(
+      "/graphs/steps/invoke",
+      { input: { inputs: ["a"], steps: 2 }, metadata: { x: 1 } },
+      key,
+    );
+    const two = await client.send(
+      "POST",
+      "/graphs/steps/invoke?wait=20",
+      '{"metadata":{"x":1},"input":{"steps":2,"inputs":["a"]}}',
+      key,
+    );
     expect(two.body).toMatchObject({ run_id: one.body.run_id, thread_id: one.body.thread_id, status: "success" });
     expect((await client.get(`/threads/${one.body.thread_id}/runs`)).body).toHaveLength(1);
   });
@@ -353,7 +477,10 @@ describe("Idempotency-Key", () => {
   test("another body, or another path, is refused", async () => {
     const key = { "idempotency-key": randomUUID() };
     await client.post("/graphs/steps/invoke", steps(1), key);
-    expect(await client.post("/graphs/steps/invoke", steps(2), key)).toMatchObject({ status: 422, body: { code: "idempotency_key_reused" } });
+    expect(await client.post("/graphs/steps/invoke", steps(2), key)).toMatchObject({
+      status: 422,
+      body: { code: "idempotency_key_reused" },
+    });
     expect((await client.post("/graphs/steps/stream", steps(1), key)).status).toBe(422);
   });
 
@@ -367,7 +494,9 @@ describe("Idempotency-Key", () => {
 
   test("fifty at once make one run", async () => {
     const key = { "idempotency-key": randomUUID() };
-    const answers = await Promise.all(Array.from({ length: 50 }, () => client.post("/graphs/steps/invoke", steps(1), key)));
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, () => client.post("/graphs/steps/invoke", steps(1), key)),
+    );
     expect(new Set(answers.map((answer) => answer.body.run_id)).size).toBe(1);
     expect(answers.every((answer) => answer.status === 202)).toBe(true);
   });
@@ -375,7 +504,8 @@ describe("Idempotency-Key", () => {
   test("a refused submission leaves its key free", async () => {
     const key = { "idempotency-key": randomUUID() };
     const threadId = randomUUID();
-    const first = (await client.post("/graphs/steps/invoke", { ...steps(30, { delay_ms: 100 }), thread_id: threadId })).body;
+    const first = (await client.post("/graphs/steps/invoke", { ...steps(30, { delay_ms: 100 }), thread_id: threadId }))
+      .body;
     const body = { ...steps(1), thread_id: threadId, multitask_strategy: "reject" };
     expect((await client.post("/graphs/steps/invoke", body, key)).status).toBe(409);
     await client.post(`${first.links.run}/cancel?wait=1`);

@@ -25,19 +25,27 @@ beforeEach(async () => {
 const steps = (n: number, delayMs: number) => ({ input: { inputs: ["in"], steps: n, delay_ms: delayMs } });
 
 /** Goes on after the last event that `stream` gave, on another gateway. */
-const goOn = (other: TestClient, stream: OpenStream) => other.events("GET", `${stream.runPath}/stream`, undefined, { "last-event-id": stream.lastId });
+const goOn = (other: TestClient, stream: OpenStream) =>
+  other.events("GET", `${stream.runPath}/stream`, undefined, { "last-event-id": stream.lastId });
 
 describe("a run's stream", () => {
   test("joining replays what is kept and follows to the end; Last-Event-ID is exclusive", async () => {
     await stack.startWorker();
     const whole = await client.events("POST", "/graphs/steps/stream", steps(5, 5));
     expect(violationsOf(whole)).toEqual([]);
-    expect(whole.map((event) => event.event)).toEqual(["metadata", "values", ...Array.from({ length: 5 }, () => ["custom", "updates", "values"]).flat(), "end"]);
+    expect(whole.map((event) => event.event)).toEqual([
+      "metadata",
+      "values",
+      ...Array.from({ length: 5 }, () => ["custom", "updates", "values"]).flat(),
+      "end",
+    ]);
     const { run_id, thread_id } = JSON.parse(whole[0]?.data ?? "") as { run_id: string; thread_id: string };
     const path = `/threads/${thread_id}/runs/${run_id}/stream`;
     expect(await client.events("GET", path)).toEqual(whole);
     expect(await client.events("GET", path, undefined, { "last-event-id": "-1" })).toEqual(whole);
-    expect(await client.events("GET", path, undefined, { "last-event-id": whole[6]?.id ?? "" })).toEqual(whole.slice(7));
+    expect(await client.events("GET", path, undefined, { "last-event-id": whole[6]?.id ?? "" })).toEqual(
+      whole.slice(7),
+    );
     expect(await client.events("GET", path, undefined, { "last-event-id": whole.at(-1)?.id ?? "" })).toEqual([]);
     const values = await client.events("GET", `${path}?stream_mode=values`);
     expect(new Set(values.map((event) => event.event))).toEqual(new Set(["metadata", "values", "end"]));
@@ -45,7 +53,10 @@ describe("a run's stream", () => {
 
   test("has the headers that proxies and clients need, a retry hint and heartbeats", async () => {
     await stack.startWorker();
-    const response = await fetch(`${client.url}/graphs/steps/stream`, { method: "POST", body: JSON.stringify(steps(1, 6_000)) });
+    const response = await fetch(`${client.url}/graphs/steps/stream`, {
+      method: "POST",
+      body: JSON.stringify(steps(1, 6_000)),
+    });
     expect(Object.fromEntries(response.headers)).toMatchObject({
       "content-type": "text/event-stream",
       "x-accel-buffering": "no",
@@ -68,16 +79,30 @@ describe("a run's stream", () => {
     await workers.find((worker) => worker.pid === pid)?.kill("SIGKILL");
     const events = await stream.rest();
     expect(violationsOf(events)).toEqual([]);
-    const attempts = events.filter((event) => event.event === "metadata").map((event) => JSON.parse(event.data) as { attempt: number; resumed_from?: string });
-    expect(attempts).toMatchObject([{ attempt: 1 }, { attempt: 2, resumed_from: expect.any(String), previous: expect.stringMatching(/^1-/) }]);
+    const attempts = events
+      .filter((event) => event.event === "metadata")
+      .map((event) => JSON.parse(event.data) as { attempt: number; resumed_from?: string });
+    expect(attempts).toMatchObject([
+      { attempt: 1 },
+      { attempt: 2, resumed_from: expect.any(String), previous: expect.stringMatching(/^1-/) },
+    ]);
     const values = events.findLast((event) => event.event === "values");
-    expect(JSON.parse(values?.data ?? "")).toMatchObject({ inputs: ["in"], log: Array.from({ length: 20 }, (_, i) => i + 1) });
+    expect(JSON.parse(values?.data ?? "")).toMatchObject({
+      inputs: ["in"],
+      log: Array.from({ length: 20 }, (_, i) => i + 1),
+    });
   });
 
   test("a killed gateway costs its clients nothing but a reconnect", async () => {
     await stack.startWorker();
-    const streams = await Promise.all(Array.from({ length: 10 }, () => client.open("POST", "/graphs/steps/stream", steps(20, 60))));
-    await Promise.all(streams.map(async (stream) => { for (let i = 0; i < 9; i++) await stream.next(); })); // prettier-ignore
+    const streams = await Promise.all(
+      Array.from({ length: 10 }, () => client.open("POST", "/graphs/steps/stream", steps(20, 60))),
+    );
+    await Promise.all(
+      streams.map(async (stream) => {
+        for (let i = 0; i < 9; i++) await stream.next();
+      }),
+    );
     await gateways[0].kill("SIGKILL");
     const second = new TestClient(gateways[1].url);
     for (const stream of streams) {
@@ -102,7 +127,9 @@ describe("a run's stream", () => {
     await stack.startWorker();
     const first = await client.open("POST", "/graphs/steps/stream", steps(10, 50));
     const others = await Promise.all(
-      Array.from({ length: 40 }, (_, i) => new TestClient(gateways[i % 2 === 0 ? 0 : 1].url).events("GET", `${first.runPath}/stream`)),
+      Array.from({ length: 40 }, (_, i) =>
+        new TestClient(gateways[i % 2 === 0 ? 0 : 1].url).events("GET", `${first.runPath}/stream`),
+      ),
     );
     const whole = await first.rest();
     for (const events of others) expect(events).toEqual(whole);
@@ -122,7 +149,10 @@ describe("a run's stream", () => {
 
   test("what was trimmed is announced, never skipped in silence", async () => {
     await stack.startWorker({ EVENTS_MAX_COUNT: "10" });
-    const { body } = await client.post("/graphs/steps/invoke?wait=20", { ...steps(20, 1), stream_mode: ["values", "custom"] });
+    const { body } = await client.post("/graphs/steps/invoke?wait=20", {
+      ...steps(20, 1),
+      stream_mode: ["values", "custom"],
+    });
     const path = `/threads/${body.thread_id}/runs/${body.run_id}/stream`;
     const events = await client.events("GET", path, undefined, { "last-event-id": "1-3" });
     expect(events.slice(0, 2).map((event) => event.event)).toEqual(["gap", "values"]);
@@ -134,9 +164,13 @@ describe("a run's stream", () => {
 describe("a wiped Redis", () => {
   test("loses no run: pending, active and streamed ones all end, streams with a gap", async () => {
     const worker = await stack.startWorker({ N_JOBS_PER_WORKER: "3" });
-    const streams = await Promise.all(Array.from({ length: 3 }, () => client.open("POST", "/graphs/steps/stream", steps(20, 100))));
+    const streams = await Promise.all(
+      Array.from({ length: 3 }, () => client.open("POST", "/graphs/steps/stream", steps(20, 100))),
+    );
     await Promise.all(streams.map((stream) => stream.until((event) => event.event === "custom")));
-    const pending = await Promise.all(Array.from({ length: 30 }, () => client.post("/graphs/steps/invoke", steps(2, 1))));
+    const pending = await Promise.all(
+      Array.from({ length: 30 }, () => client.post("/graphs/steps/invoke", steps(2, 1))),
+    );
     const redis = new Redis(stack.redisUrl);
     const keys = await redis.keys(`${stack.prefix}*`);
     expect(keys.length).toBeGreaterThan(3);
@@ -146,9 +180,12 @@ describe("a wiped Redis", () => {
       const events = await stream.rest();
       expect(violationsOf(events)).toEqual([]);
     }
-    for (const { body } of pending) await eventually(async () => (await client.get(body.links.run)).body.status === "success", { timeoutMs: 20_000 });
+    for (const { body } of pending)
+      await eventually(async () => (await client.get(body.links.run)).body.status === "success", { timeoutMs: 20_000 });
     expect(worker.output()).not.toContain("unexpectedly");
-    const { rows } = await database.pool.query("select count(*)::int as n from runs where attempt <> 1 or status <> 'success'");
+    const { rows } = await database.pool.query(
+      "select count(*)::int as n from runs where attempt <> 1 or status <> 'success'",
+    );
     expect(rows).toEqual([{ n: 0 }]);
   });
 });
@@ -158,15 +195,23 @@ describe("a slow client", () => {
 
   test("does not make the gateway remember what it does not take", async () => {
     await stack.startWorker({ EVENTS_MAX_BYTES: String(200 * 1024 * 1024) });
-    const warm = await client.events("POST", "/graphs/flood/stream", { input: { megabytes: 5, events: 100 }, stream_mode: ["custom"] });
+    const warm = await client.events("POST", "/graphs/flood/stream", {
+      input: { megabytes: 5, events: 100 },
+      stream_mode: ["custom"],
+    });
     expect(violationsOf(warm)).toEqual([]);
-    const { body } = await client.post("/graphs/flood/invoke?wait=60", { input: { megabytes: 60, events: 600 }, stream_mode: ["custom"] });
+    const { body } = await client.post("/graphs/flood/invoke?wait=60", {
+      input: { megabytes: 60, events: 600 },
+      stream_mode: ["custom"],
+    });
     expect(body.status).toBe("success");
     const before = rss(gateways[0].pid);
     const { hostname, port } = new URL(client.url);
     const sockets = Array.from({ length: 5 }, () => {
       const socket = connect(Number(port), hostname);
-      socket.write(`GET /threads/${body.thread_id}/runs/${body.run_id}/stream HTTP/1.1\r\nhost: ${hostname}:${port}\r\n\r\n`);
+      socket.write(
+        `GET /threads/${body.thread_id}/runs/${body.run_id}/stream HTTP/1.1\r\nhost: ${hostname}:${port}\r\n\r\n`,
+      );
       socket.pause(); // never reads
       return socket;
     });

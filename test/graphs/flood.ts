@@ -1,7 +1,11 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { Annotation, END, START, StateGraph, type LangGraphRunnableConfig } from "@langchain/langgraph";
 
-const State = Annotation.Root({ megabytes: Annotation<number>(), events: Annotation<number>(), pause_ms: Annotation<number>() });
+const State = Annotation.Root({
+  megabytes: Annotation<number>(),
+  events: Annotation<number>(),
+  pause_ms: Annotation<number>(),
+});
 
 /** Writes `megabytes` of custom events in `events` pieces. */
 export const graph = new StateGraph(State)

@@ -43,7 +43,12 @@ export class TestClient {
   }
 
   /** Opens a stream of Server-Sent Events. */
-  async open(method: "GET" | "POST", path: string, body?: unknown, headers: Record<string, string> = {}): Promise<OpenStream> {
+  async open(
+    method: "GET" | "POST",
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<OpenStream> {
     const abort = new AbortController();
     const response = await fetch(this.url + path, {
       method,
@@ -56,7 +61,12 @@ export class TestClient {
   }
 
   /** All events of a stream until it ends. */
-  async events(method: "GET" | "POST", path: string, body?: unknown, headers: Record<string, string> = {}): Promise<StreamEvent[]> {
+  async events(
+    method: "GET" | "POST",
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<StreamEvent[]> {
     return (await this.open(method, path, body, headers)).rest();
   }
 }
@@ -94,7 +104,8 @@ export class OpenStream {
 
   /** Reads on until an event fulfils the condition. */
   async until(condition: (event: StreamEvent) => boolean): Promise<StreamEvent> {
-    for (let event = await this.next(); event !== undefined; event = await this.next()) if (condition(event)) return event;
+    for (let event = await this.next(); event !== undefined; event = await this.next())
+      if (condition(event)) return event;
     throw new Error(`the stream ended before; it had ${this.seen.map((event) => event.event).join(", ")}`);
   }
 
@@ -124,7 +135,8 @@ export function violationsOf(events: StreamEvent[]): string[] {
   ids.forEach(([attempt, n], i) => {
     const before = ids[i - 1];
     if (before === undefined) return;
-    if (attempt < before[0] || (attempt === before[0] && n <= before[1])) problems.push(`id ${attempt}-${n} after ${before.join("-")}`);
+    if (attempt < before[0] || (attempt === before[0] && n <= before[1]))
+      problems.push(`id ${attempt}-${n} after ${before.join("-")}`);
   });
   const ends = events.filter((event) => event.event === "end").length;
   if (ends !== 1) problems.push(`${ends} ends`);
@@ -133,7 +145,8 @@ export function violationsOf(events: StreamEvent[]): string[] {
   const gaps = events.filter((event) => event.event === "gap").length;
   for (let i = 1; i < ids.length && gaps === 0; i++) {
     const [before, now] = [ids[i - 1], ids[i]] as [[number, bigint], [number, bigint]];
-    if (now[0] === before[0] && now[1] < END && now[1] !== before[1] + 1n) problems.push(`hole between ${before.join("-")} and ${now.join("-")}`);
+    if (now[0] === before[0] && now[1] < END && now[1] !== before[1] + 1n)
+      problems.push(`hole between ${before.join("-")} and ${now.join("-")}`);
     if (now[0] > before[0] && now[1] !== 1n) problems.push(`attempt ${now[0]} begins at ${now[1]}`);
   }
   return problems;

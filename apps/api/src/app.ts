@@ -50,7 +50,8 @@ function mount(app: Express, route: Route, { authenticator, maxJsonDepth }: AppO
   const path = route.path.replace(/\{(\w+)\}/g, ":$1");
   app[route.method](path, async (request, response) => {
     response.locals["endpoint"] = route.path;
-    const principal = route.access === "open" ? { tenantId: "", keyId: undefined } : await authenticator.authenticate(request);
+    const principal =
+      route.access === "open" ? { tenantId: "", keyId: undefined } : await authenticator.authenticate(request);
     const { params, query, body } = parseRequest(route, request, maxJsonDepth);
     await route.handle({ principal, params, query, body, request, response, clientGone: whenGone(response) });
   });

@@ -66,13 +66,18 @@ try {
   const subscriber = connectRedis(config.REDIS_URL, "subscriber", logger);
   lifecycle.onStop(() => subscriber.disconnect());
   redis.once("ready", () => {
-    checkRedisSettings(redis).then((warnings) => warnings.forEach((warning) => logger.warn(warning)), () => {});
-  }); // prettier-ignore
+    checkRedisSettings(redis).then(
+      (warnings) => warnings.forEach((warning) => logger.warn(warning)),
+      () => {},
+    );
+  });
 
   const prefix = config.REDIS_PREFIX;
   const queue = new RunQueue({ redis, prefix, logger });
   const signals = new RunSignals(redis, prefix);
-  const watchdog = lifecycle.add(new LoopWatchdog(1_000, (lagMs) => logger.warn({ lag_ms: Math.round(lagMs) }, "the event loop was blocked")));
+  const watchdog = lifecycle.add(
+    new LoopWatchdog(1_000, (lagMs) => logger.warn({ lag_ms: Math.round(lagMs) }, "the event loop was blocked")),
+  );
   const clock = lifecycle.add(new ClockCheck(pool, logger));
   const prometheus = createRegistry(VERSION, "gateway", { pool, poolMax: config.POOL_MAX_SIZE, watchdog });
   const metrics = new GatewayMetrics(prometheus, pool, queue);
@@ -91,7 +96,20 @@ try {
     },
   });
   const streams = new OpenStreams(metrics);
-  const gateway: Gateway = { pool, redis, prefix, queue, signals, wakeUps, tails, streams, states, registry, metrics, logger };
+  const gateway: Gateway = {
+    pool,
+    redis,
+    prefix,
+    queue,
+    signals,
+    wakeUps,
+    tails,
+    streams,
+    states,
+    registry,
+    metrics,
+    logger,
+  };
 
   const maintainer = lifecycle.add(new Maintainer(pool, logger));
   maintainer.add(rescueRuns({ ...gateway, leaseSeconds: config.LEASE_SECS }));
@@ -99,26 +117,38 @@ try {
   maintainer.add(prune(pool));
 
   let stopping = false;
-  const allowedOrigins = config.ALLOWED_ORIGINS.split(",").map((origin) => origin.trim()).filter((origin) => origin !== ""); // prettier-ignore
+  const allowedOrigins = config.ALLOWED_ORIGINS.split(",")
+    .map((origin) => origin.trim())
+    .filter((origin) => origin !== "");
   const authenticator = new Authenticator({ db: pool, allowedOrigins });
-  const langgraphVersion = (createRequire(import.meta.url)("@langchain/langgraph/package.json") as { version: string }).version;
+  const langgraphVersion = (createRequire(import.meta.url)("@langchain/langgraph/package.json") as { version: string })
+    .version;
   const routes = [...graphRoutes(gateway), ...runRoutes(gateway)];
   routes.push(
     ...systemRoutes({
-      gateway, prometheus, clock, langgraphVersion,
+      gateway,
+      prometheus,
+      clock,
+      langgraphVersion,
       metricsPublic: config.METRICS_PUBLIC,
       isStopping: () => stopping,
       openApi: () => describeApi(routes),
     }),
-  ); // prettier-ignore
+  );
   const app = createApp({
-    gateway, authenticator, routes, allowedOrigins,
+    gateway,
+    authenticator,
+    routes,
+    allowedOrigins,
     trustProxyHops: config.TRUST_PROXY_HOPS,
     maxBodyBytes: config.MAX_BODY_BYTES,
     maxJsonDepth: config.MAX_JSON_DEPTH,
-  }); // prettier-ignore
+  });
 
-  const server = createServer({ headersTimeout: 15_000, requestTimeout: 60_000, keepAliveTimeout: 65_000, maxHeaderSize: 16 * 1024 }, app);
+  const server = createServer(
+    { headersTimeout: 15_000, requestTimeout: 60_000, keepAliveTimeout: 65_000, maxHeaderSize: 16 * 1024 },
+    app,
+  );
   const open = await authenticator.hasKeys();
   const loopback = /^(127\.|::1$|localhost$)/.test(config.HOST);
   if (!open) logger.warn("no API key is configured: only this machine may call (npm run keys -- create makes a key)");
@@ -148,6 +178,8 @@ try {
   process.send?.({ type: "ready", url });
 } catch (error) {
   const inUse = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
-  process.stderr.write(`flotilla gateway: ${inUse ? `port ${process.env["PORT"] ?? 2024} is in use; choose another with PORT` : messageOf(error)}\n`);
+  process.stderr.write(
+    `flotilla gateway: ${inUse ? `port ${process.env["PORT"] ?? 2024} is in use; choose another with PORT` : messageOf(error)}\n`,
+  );
   process.exit(1);
 }

@@ -17,11 +17,35 @@ export class GatewayMetrics {
 
   constructor(registry: Registry, db: Queryable, queue: RunQueue) {
     const registers = [registry];
-    this.#requests = new Counter({ name: "langgraph_requests_total", help: "Requests by route and status", labelNames: ["method", "endpoint", "status"], registers });
-    this.#latency = new Histogram({ name: "langgraph_request_latency_seconds", help: "Duration of requests, streams excluded", labelNames: ["method", "endpoint"], buckets: LATENCY_BUCKETS, registers });
-    this.#rescued = new Counter({ name: "flotilla_rescued_runs_total", help: "Runs whose lease ran out, by what became of them", labelNames: ["status"], registers });
-    this.#redispatched = new Counter({ name: "flotilla_redispatched_runs_total", help: "Runs that the sweep put on the queue", registers });
-    this.#clients = new Gauge({ name: "flotilla_sse_connections", help: "Clients that follow a stream on this gateway", registers });
+    this.#requests = new Counter({
+      name: "langgraph_requests_total",
+      help: "Requests by route and status",
+      labelNames: ["method", "endpoint", "status"],
+      registers,
+    });
+    this.#latency = new Histogram({
+      name: "langgraph_request_latency_seconds",
+      help: "Duration of requests, streams excluded",
+      labelNames: ["method", "endpoint"],
+      buckets: LATENCY_BUCKETS,
+      registers,
+    });
+    this.#rescued = new Counter({
+      name: "flotilla_rescued_runs_total",
+      help: "Runs whose lease ran out, by what became of them",
+      labelNames: ["status"],
+      registers,
+    });
+    this.#redispatched = new Counter({
+      name: "flotilla_redispatched_runs_total",
+      help: "Runs that the sweep put on the queue",
+      registers,
+    });
+    this.#clients = new Gauge({
+      name: "flotilla_sse_connections",
+      help: "Clients that follow a stream on this gateway",
+      registers,
+    });
     demandGauges(registry, db);
     new Gauge({
       name: "langgraph_active_threads",
@@ -67,8 +91,17 @@ export class GatewayMetrics {
 /** Demand is what autoscaling needs: what runs plus what could. Take the maximum over gateways: each shows the whole fleet's. */
 function demandGauges(registry: Registry, db: Queryable): void {
   const registers = [registry];
-  const oldest = new Gauge({ name: "flotilla_oldest_runnable_seconds", help: "Age of the oldest run that could be running and is not", registers });
-  const byState = new Gauge({ name: "flotilla_runs", help: "Runs by state: runnable, running", labelNames: ["state"], registers });
+  const oldest = new Gauge({
+    name: "flotilla_oldest_runnable_seconds",
+    help: "Age of the oldest run that could be running and is not",
+    registers,
+  });
+  const byState = new Gauge({
+    name: "flotilla_runs",
+    help: "Runs by state: runnable, running",
+    labelNames: ["state"],
+    registers,
+  });
   new Gauge({
     name: "flotilla_demand",
     help: "Runnable plus running runs, over the whole fleet",

@@ -9,23 +9,43 @@ export function describeApi(routes: readonly Route[]): unknown {
   for (const route of routes) (paths[route.path] ??= {})[route.method] = describeRoute(route, schemas);
   return {
     openapi: "3.1.0",
-    info: { title: "Flotilla", version: VERSION, description: "A self-hosted LangGraph server", license: { name: "Apache-2.0", identifier: "Apache-2.0" } },
+    info: {
+      title: "Flotilla",
+      version: VERSION,
+      description: "A self-hosted LangGraph server",
+      license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+    },
     paths,
-    components: { schemas, securitySchemes: { bearer: { type: "http", scheme: "bearer" }, apiKey: { type: "apiKey", in: "header", name: "x-api-key" } } },
+    components: {
+      schemas,
+      securitySchemes: {
+        bearer: { type: "http", scheme: "bearer" },
+        apiKey: { type: "apiKey", in: "header", name: "x-api-key" },
+      },
+    },
   };
 }
 
 type Schemas = Record<string, unknown>;
 
 function describeRoute(route: Route, schemas: Schemas): unknown {
-  const parameters = [...describeParameters("path", route.params, schemas), ...describeParameters("query", route.query, schemas)];
+  const parameters = [
+    ...describeParameters("path", route.params, schemas),
+    ...describeParameters("query", route.query, schemas),
+  ];
   return {
     operationId: `${route.method}_${route.path.replace(/[^a-z]+/gi, "_")}`.replace(/_+/g, "_").replace(/_$/, ""),
     summary: route.summary,
     tags: [route.tag],
     ...(parameters.length > 0 ? { parameters } : {}),
-    ...(route.body === undefined ? {} : { requestBody: { required: true, content: { "application/json": { schema: jsonSchema(route.body, schemas) } } } }),
-    responses: Object.fromEntries(Object.entries(route.answers).map(([status, answer]) => [status, describeAnswer(answer, schemas)])),
+    ...(route.body === undefined
+      ? {}
+      : {
+          requestBody: { required: true, content: { "application/json": { schema: jsonSchema(route.body, schemas) } } },
+        }),
+    responses: Object.fromEntries(
+      Object.entries(route.answers).map(([status, answer]) => [status, describeAnswer(answer, schemas)]),
+    ),
     ...(route.access === "open" ? {} : { security: [{ bearer: [] }, { apiKey: [] }, {}] }),
   };
 }
@@ -33,12 +53,18 @@ function describeRoute(route: Route, schemas: Schemas): unknown {
 function describeAnswer({ description, schema, contentType }: RouteAnswer, schemas: Schemas): unknown {
   if (schema === undefined && contentType === undefined) return { description };
   const type = contentType ?? "application/json";
-  return { description, content: { [type]: { schema: schema === undefined ? { type: "string" } : jsonSchema(schema, schemas) } } };
+  return {
+    description,
+    content: { [type]: { schema: schema === undefined ? { type: "string" } : jsonSchema(schema, schemas) } },
+  };
 }
 
 function describeParameters(where: "path" | "query", schema: z.ZodType | undefined, schemas: Schemas): unknown[] {
   if (schema === undefined) return [];
-  const { properties = {}, required = [] } = jsonSchema(schema, schemas) as { properties?: Record<string, unknown>; required?: string[] };
+  const { properties = {}, required = [] } = jsonSchema(schema, schemas) as {
+    properties?: Record<string, unknown>;
+    required?: string[];
+  };
   return Object.entries(properties).map(([name, property]) => ({
     name,
     in: where,
@@ -49,7 +75,11 @@ function describeParameters(where: "path" | "query", schema: z.ZodType | undefin
 
 function jsonSchema(schema: z.ZodType, schemas: Schemas): unknown {
   const text = JSON.stringify(z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }));
-  const { $schema: _dialect, $defs = {}, ...rest } = JSON.parse(text.replaceAll("#/$defs/", "#/components/schemas/")) as Record<string, unknown>;
+  const {
+    $schema: _dialect,
+    $defs = {},
+    ...rest
+  } = JSON.parse(text.replaceAll("#/$defs/", "#/components/schemas/")) as Record<string, unknown>;
   Object.assign(schemas, $defs);
   return rest;
 }

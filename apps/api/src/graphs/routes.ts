@@ -34,41 +34,79 @@ export function graphRoutes(gateway: Gateway): Route[] {
   const { registry, states } = gateway;
   return [
     route({
-      method: "get", path: "/graphs", tag, summary: "The graphs that this server runs",
+      method: "get",
+      path: "/graphs",
+      tag,
+      summary: "The graphs that this server runs",
       answers: { 200: { description: "Names and descriptions", schema: graphList } },
       handle: ({ response }) => void response.json({ graphs: registry.describe() }),
     }),
     route({
-      method: "post", path: "/graphs/{graph}/invoke", tag, summary: "Submit a run; with Prefer: wait=N, wait for its result",
-      params, query: waitQuery, body: invokeBody, answers: submitted,
+      method: "post",
+      path: "/graphs/{graph}/invoke",
+      tag,
+      summary: "Submit a run; with Prefer: wait=N, wait for its result",
+      params,
+      query: waitQuery,
+      body: invokeBody,
+      answers: submitted,
       async handle(context) {
         registry.require(context.params.graph);
-        const caller = { principal: context.principal, graphId: context.params.graph, idempotency: idempotencyOf(context.request, context.body) };
+        const caller = {
+          principal: context.principal,
+          graphId: context.params.graph,
+          idempotency: idempotencyOf(context.request, context.body),
+        };
         await answerWithHandleOrResult(gateway, context, submissionOf(context.body, caller, INVOKE_MODES));
       },
     }),
     route({
-      method: "post", path: "/graphs/{graph}/resume", tag, summary: "Answer the question that a thread waits for",
-      params, query: waitQuery, body: resumeBody, answers: submitted,
+      method: "post",
+      path: "/graphs/{graph}/resume",
+      tag,
+      summary: "Answer the question that a thread waits for",
+      params,
+      query: waitQuery,
+      body: resumeBody,
+      answers: submitted,
       async handle(context) {
         registry.require(context.params.graph);
-        const caller = { principal: context.principal, graphId: context.params.graph, idempotency: idempotencyOf(context.request, context.body) };
+        const caller = {
+          principal: context.principal,
+          graphId: context.params.graph,
+          idempotency: idempotencyOf(context.request, context.body),
+        };
         await answerWithHandleOrResult(gateway, context, resumeOf(context.body, caller, INVOKE_MODES));
       },
     }),
     route({
-      method: "post", path: "/graphs/{graph}/stream", tag, summary: "Submit a run and follow its events",
-      params, body: invokeBody,
-      answers: { 200: { description: "Server-Sent Events from the run's first event on", contentType: "text/event-stream" }, ...refusals },
+      method: "post",
+      path: "/graphs/{graph}/stream",
+      tag,
+      summary: "Submit a run and follow its events",
+      params,
+      body: invokeBody,
+      answers: {
+        200: { description: "Server-Sent Events from the run's first event on", contentType: "text/event-stream" },
+        ...refusals,
+      },
       async handle(context) {
         registry.require(context.params.graph);
-        const caller = { principal: context.principal, graphId: context.params.graph, idempotency: idempotencyOf(context.request, context.body) };
+        const caller = {
+          principal: context.principal,
+          graphId: context.params.graph,
+          idempotency: idempotencyOf(context.request, context.body),
+        };
         await answerWithStream(gateway, { ...context, query: {} }, submissionOf(context.body, caller, STREAM_MODES));
       },
     }),
     route({
-      method: "get", path: "/graphs/{graph}/state", tag, summary: "The state of a thread",
-      params, query: z.object({ thread_id: threadId, checkpoint_id: checkpointId.optional(), subgraphs: queryFlag.optional() }),
+      method: "get",
+      path: "/graphs/{graph}/state",
+      tag,
+      summary: "The state of a thread",
+      params,
+      query: z.object({ thread_id: threadId, checkpoint_id: checkpointId.optional(), subgraphs: queryFlag.optional() }),
       answers: { 200: { description: "The state", schema: threadState }, ...refusals },
       async handle({ principal, params: { graph }, query, response }) {
         registry.require(graph);
@@ -78,30 +116,65 @@ export function graphRoutes(gateway: Gateway): Route[] {
       },
     }),
     route({
-      method: "post", path: "/graphs/{graph}/state", tag, summary: "Edit the state of a thread that is at rest",
-      params, query: z.object({ thread_id: threadId.optional() }), body: updateStateBody,
-      answers: { 200: { description: "The new checkpoint", schema: z.object({ status: z.literal("updated"), thread_id: z.string(), checkpoint_id: z.string() }) }, 400: error("Body and query name different threads"), ...refusals },
+      method: "post",
+      path: "/graphs/{graph}/state",
+      tag,
+      summary: "Edit the state of a thread that is at rest",
+      params,
+      query: z.object({ thread_id: threadId.optional() }),
+      body: updateStateBody,
+      answers: {
+        200: {
+          description: "The new checkpoint",
+          schema: z.object({ status: z.literal("updated"), thread_id: z.string(), checkpoint_id: z.string() }),
+        },
+        400: error("Body and query name different threads"),
+        ...refusals,
+      },
       async handle({ principal, params: { graph }, query, body, response }) {
         registry.require(graph);
         const thread = threadIdOf(body.thread_id, query.thread_id);
         if (thread === "mismatch") throw new BadRequest("thread_id in the body and in the query differ");
         const state = await states.update({
-          tenantId: principal.tenantId, threadId: thread, graphId: graph, values: body.values, asNode: body.as_node, checkpointId: body.checkpoint_id,
+          tenantId: principal.tenantId,
+          threadId: thread,
+          graphId: graph,
+          values: body.values,
+          asNode: body.as_node,
+          checkpointId: body.checkpoint_id,
         });
-        response.json({ status: "updated", thread_id: thread, checkpoint_id: state.checkpoint?.checkpoint_id, checkpoint: state.checkpoint });
+        response.json({
+          status: "updated",
+          thread_id: thread,
+          checkpoint_id: state.checkpoint?.checkpoint_id,
+          checkpoint: state.checkpoint,
+        });
       },
     }),
     route({
-      method: "get", path: "/graphs/{graph}/history", tag, summary: "Earlier states of a thread, newest first",
-      params, query: z.object({ thread_id: threadId, limit: limit.default(10), before: checkpointId.optional() }),
-      answers: { 200: { description: "The states", schema: z.object({ history: z.array(threadState), count: z.number().int() }) }, ...refusals },
+      method: "get",
+      path: "/graphs/{graph}/history",
+      tag,
+      summary: "Earlier states of a thread, newest first",
+      params,
+      query: z.object({ thread_id: threadId, limit: limit.default(10), before: checkpointId.optional() }),
+      answers: {
+        200: {
+          description: "The states",
+          schema: z.object({ history: z.array(threadState), count: z.number().int() }),
+        },
+        ...refusals,
+      },
       async handle({ principal, params: { graph }, query, response }) {
         registry.require(graph);
         await states.requireThread(principal.tenantId, query.thread_id, graph);
-        const history = await states.history(principal.tenantId, query.thread_id, graph, { limit: query.limit, before: query.before });
+        const history = await states.history(principal.tenantId, query.thread_id, graph, {
+          limit: query.limit,
+          before: query.before,
+        });
         const entries = history.map((state) => ({ ...state, checkpoint_id: state.checkpoint?.checkpoint_id ?? null }));
         response.json({ history: entries, count: entries.length });
       },
     }),
-  ]; // prettier-ignore
+  ];
 }

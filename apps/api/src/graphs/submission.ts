@@ -13,13 +13,25 @@ interface Caller {
   idempotency: Idempotency | undefined;
 }
 
-const SERVER_OWNED = new Set(["thread_id", "run_id", "checkpoint_ns", "checkpoint_id", "checkpoint_map", "graph_id", "assistant_id"]);
+const SERVER_OWNED = new Set([
+  "thread_id",
+  "run_id",
+  "checkpoint_ns",
+  "checkpoint_id",
+  "checkpoint_map",
+  "graph_id",
+  "assistant_id",
+]);
 
 export function submissionOf(body: InvokeBody, caller: Caller, defaultModes: string[]): Submission {
   return {
     ...caller,
     threadId: body.thread_id,
-    kwargs: { ...optionsOf(body, defaultModes), input: body.input ?? null, ...(body.checkpoint_id === undefined ? {} : { checkpoint_id: body.checkpoint_id }) },
+    kwargs: {
+      ...optionsOf(body, defaultModes),
+      input: body.input ?? null,
+      ...(body.checkpoint_id === undefined ? {} : { checkpoint_id: body.checkpoint_id }),
+    },
     metadata: body.metadata ?? {},
     strategy: body.multitask_strategy ?? "enqueue",
     resume: undefined,
@@ -42,8 +54,10 @@ export function resumeOf(body: ResumeBody, caller: Caller, defaultModes: string[
 /** An object whose keys are all interrupt ids answers several questions; anything else answers one. */
 function addressedAnswer(answer: unknown, interruptId: string | undefined): Submission["resume"] {
   if (interruptId !== undefined) return { interrupt_id: interruptId, value: answer };
-  const keyed = typeof answer === "object" && answer !== null && !Array.isArray(answer) && Object.keys(answer).length > 0;
-  if (keyed && Object.keys(answer).every((key) => /^[0-9a-f]{32}$/.test(key))) return { map: answer as Record<string, unknown> };
+  const keyed =
+    typeof answer === "object" && answer !== null && !Array.isArray(answer) && Object.keys(answer).length > 0;
+  if (keyed && Object.keys(answer).every((key) => /^[0-9a-f]{32}$/.test(key)))
+    return { map: answer as Record<string, unknown> };
   return { value: answer };
 }
 
@@ -62,7 +76,9 @@ function optionsOf(body: Omit<InvokeBody, "input">, defaultModes: string[]): Run
 
 /** A caller's configurable never carries what the server says; the worker puts its own keys last as well. */
 function withoutServerKeys(configurable: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(configurable).filter(([key]) => !SERVER_OWNED.has(key) && !key.startsWith("__")));
+  return Object.fromEntries(
+    Object.entries(configurable).filter(([key]) => !SERVER_OWNED.has(key) && !key.startsWith("__")),
+  );
 }
 
 function compact<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
@@ -73,6 +89,7 @@ function compact<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], un
 export function threadIdOf(body: string | undefined, query: string | undefined): string | "mismatch" {
   if (body !== undefined && query !== undefined && body !== query) return "mismatch";
   const threadId = body ?? query;
-  if (threadId === undefined) throw new InvalidRequest("thread_id is missing", [{ path: "body.thread_id", message: "required" }]);
+  if (threadId === undefined)
+    throw new InvalidRequest("thread_id is missing", [{ path: "body.thread_id", message: "required" }]);
   return threadId;
 }

@@ -49,7 +49,10 @@ export class Authenticator {
   async hasKeys(): Promise<boolean> {
     const now = Date.now();
     if (this.#keys === undefined || this.#keys.until < now) {
-      this.#keys = { exist: this.#keys?.exist === true || (await hasApiKeys(this.#options.db)), until: now + BELIEVED_MS };
+      this.#keys = {
+        exist: this.#keys?.exist === true || (await hasApiKeys(this.#options.db)),
+        until: now + BELIEVED_MS,
+      };
     }
     return this.#keys.exist;
   }
@@ -69,13 +72,22 @@ export class Authenticator {
   #requireLocal(request: Request): void {
     const local = request.socket.localAddress ?? "";
     if (!LOOPBACK.check(local, isIPv6(local) ? "ipv6" : "ipv4")) {
-      throw new Forbidden("This server has no API keys and answers on the loopback interface only. Make one: npm run keys -- create");
+      throw new Forbidden(
+        "This server has no API keys and answers on the loopback interface only. Make one: npm run keys -- create",
+      );
     }
     if (!isLoopbackName(hostName(request.headers.host))) {
-      throw new Forbidden("This server has no API keys and answers requests for localhost only. Make one: npm run keys -- create");
+      throw new Forbidden(
+        "This server has no API keys and answers requests for localhost only. Make one: npm run keys -- create",
+      );
     }
     const { origin } = request.headers;
-    if (origin === undefined || this.#options.allowedOrigins.includes(origin) || this.#options.allowedOrigins.includes("*")) return;
+    if (
+      origin === undefined ||
+      this.#options.allowedOrigins.includes(origin) ||
+      this.#options.allowedOrigins.includes("*")
+    )
+      return;
     if (origin !== `http://${request.headers.host}`) {
       throw new Forbidden("This server does not answer web pages of other origins. Name them in ALLOWED_ORIGINS");
     }

@@ -17,7 +17,9 @@ export function idempotencyOf(request: Request, body: unknown): Idempotency | un
   const key = request.headers["idempotency-key"];
   if (key === undefined) return undefined;
   if (typeof key !== "string" || !/^[\x21-\x7e]{1,255}$/.test(key)) {
-    throw new InvalidRequest("Idempotency-Key must have 1 to 255 visible ASCII characters", [{ path: "header.idempotency-key", message: "not valid" }]);
+    throw new InvalidRequest("Idempotency-Key must have 1 to 255 visible ASCII characters", [
+      { path: "header.idempotency-key", message: "not valid" },
+    ]);
   }
   const hash = createHash("sha256").update(`${request.method} ${request.path}\n${canonicalJson(body)}`, "utf8");
   return { key, requestHash: hash.digest("base64url") };

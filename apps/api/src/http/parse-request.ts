@@ -57,8 +57,10 @@ function checkShape(root: unknown, maxDepth: number): void {
     if (depth > maxDepth) throw new BadRequest(`The body is nested deeper than ${maxDepth} levels`);
     const next: object[] = [];
     for (const value of level) {
-      if (Object.hasOwn(value, "__proto__")) throw new BadRequest('The body has a key "__proto__", which is not allowed');
-      for (const inner of Object.values(value)) if (typeof inner === "object" && inner !== null) next.push(inner as object);
+      if (Object.hasOwn(value, "__proto__"))
+        throw new BadRequest('The body has a key "__proto__", which is not allowed');
+      for (const inner of Object.values(value))
+        if (typeof inner === "object" && inner !== null) next.push(inner as object);
     }
     level = next;
   }

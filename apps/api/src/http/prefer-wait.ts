@@ -5,8 +5,13 @@ import * as z from "zod";
 export const MAX_WAIT_SECONDS = 300;
 
 export const waitQuery = z.object({
-  wait: z.coerce.number().min(0).max(MAX_WAIT_SECONDS).optional().meta({ description: "Seconds to wait for the end, at most 300; as Prefer: wait=N" }),
-}); // prettier-ignore
+  wait: z.coerce
+    .number()
+    .min(0)
+    .max(MAX_WAIT_SECONDS)
+    .optional()
+    .meta({ description: "Seconds to wait for the end, at most 300; as Prefer: wait=N" }),
+});
 
 /** Seconds to wait: `?wait=N`, else `Prefer: wait=N` (RFC 7240), at most 300; 0 when neither says anything useful. */
 export function waitSeconds(request: Request, query: z.output<typeof waitQuery>): number {

@@ -7,7 +7,11 @@ import type { Logger } from "@flotilla/shared/process/logger";
 export function renderErrors(logger: Logger): ErrorRequestHandler {
   return (thrown: unknown, request, response, _next) => {
     const error = toAppError(thrown);
-    if (error === undefined) logger.error({ err: thrown, method: request.method, request_id: response.locals["requestId"] as string }, "a request failed");
+    if (error === undefined)
+      logger.error(
+        { err: thrown, method: request.method, request_id: response.locals["requestId"] as string },
+        "a request failed",
+      );
     if (response.headersSent) {
       response.destroy();
       return;
@@ -20,7 +24,9 @@ export function renderErrors(logger: Logger): ErrorRequestHandler {
 
 function sendError(response: Response, error: AppError | undefined): void {
   if (error === undefined) {
-    response.status(500).json({ detail: "Something went wrong on the server; its log has the details", code: "internal_error" });
+    response
+      .status(500)
+      .json({ detail: "Something went wrong on the server; its log has the details", code: "internal_error" });
     return;
   }
   response.status(error.httpStatus).json({
@@ -37,7 +43,8 @@ function toAppError(thrown: unknown): AppError | undefined {
   // What body-parser and Express' router throw: their messages are written for clients.
   const { status, type } = thrown as { status: number; type?: string };
   if (status === 413) return new PayloadTooLarge("The body is larger than this server takes (MAX_BODY_BYTES)");
-  if (type === "charset.unsupported" || type === "encoding.unsupported") return new BadRequest("The body's encoding is not supported; send UTF-8");
+  if (type === "charset.unsupported" || type === "encoding.unsupported")
+    return new BadRequest("The body's encoding is not supported; send UTF-8");
   if (status >= 400 && status < 500) return new BadRequest("The request could not be read");
   return undefined;
 }

@@ -16,7 +16,16 @@ export function logRequests(logger: Logger, metrics: GatewayMetrics): RequestHan
       const endpoint = (response.locals["endpoint"] as string | undefined) ?? "unmatched";
       const streaming = response.getHeader("content-type") === "text/event-stream";
       metrics.requestEnded(request.method, endpoint, response.statusCode, streaming ? undefined : seconds);
-      logger.debug({ request_id: requestId, method: request.method, endpoint, status: response.statusCode, ms: Math.round(seconds * 1000) }, "request");
+      logger.debug(
+        {
+          request_id: requestId,
+          method: request.method,
+          endpoint,
+          status: response.statusCode,
+          ms: Math.round(seconds * 1000),
+        },
+        "request",
+      );
     });
     next();
   };

@@ -24,7 +24,11 @@ export interface RouteAnswer {
  * A route: its wire contract and its handler in one place. The same schemas validate requests and make the OpenAPI
  * document. Paths are written as in OpenAPI, `/threads/{thread_id}`.
  */
-export interface Route<P extends z.ZodType = z.ZodType, Q extends z.ZodType = z.ZodType, B extends z.ZodType = z.ZodType> {
+export interface Route<
+  P extends z.ZodType = z.ZodType,
+  Q extends z.ZodType = z.ZodType,
+  B extends z.ZodType = z.ZodType,
+> {
   method: "get" | "post" | "delete" | "put" | "patch";
   path: string;
   summary: string;
@@ -39,6 +43,8 @@ export interface Route<P extends z.ZodType = z.ZodType, Q extends z.ZodType = z.
 }
 
 /** Keeps the types of a route's schemas for its handler, and forgets them for the list of routes. */
-export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType>(definition: Route<P, Q, B>): Route {
+export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType>(
+  definition: Route<P, Q, B>,
+): Route {
   return definition as unknown as Route;
 }

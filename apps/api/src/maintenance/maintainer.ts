@@ -56,7 +56,10 @@ export class Maintainer implements Stoppable {
     } catch (error) {
       if (this.#failing.has(duty.name)) return; // said once per outage
       this.#failing.add(duty.name);
-      this.#logger.warn({ duty: duty.name, err: error instanceof Error ? error.message : String(error) }, "a duty failed; it is tried again");
+      this.#logger.warn(
+        { duty: duty.name, err: error instanceof Error ? error.message : String(error) },
+        "a duty failed; it is tried again",
+      );
     }
   }
 
@@ -65,7 +68,10 @@ export class Maintainer implements Stoppable {
     let broken: Error | undefined;
     try {
       await client.query("begin");
-      const { rows } = await client.query<{ mine: boolean }>("select pg_try_advisory_xact_lock($1, $2) as mine", [LOCK_SPACE, duty.lock]);
+      const { rows } = await client.query<{ mine: boolean }>("select pg_try_advisory_xact_lock($1, $2) as mine", [
+        LOCK_SPACE,
+        duty.lock,
+      ]);
       if (rows[0]?.mine === true) await duty.perform();
       await client.query("commit");
       return rows[0]?.mine === true;

@@ -39,7 +39,12 @@ export function rescueRuns(deps: RescueDeps): Duty {
       lastTurn = now;
       const expired = await listExpired(deps.pool, BATCH);
       for (const run of expired) {
-        const settled = await settleRun(deps.pool, run.run_id, run.attempt, await settlementOf(deps, run, now >= amnestyUntil));
+        const settled = await settleRun(
+          deps.pool,
+          run.run_id,
+          run.attempt,
+          await settlementOf(deps, run, now >= amnestyUntil),
+        );
         if (settled.outcome === "fenced") continue; // renewed or settled in between
         deps.logger.warn({ run_id: run.run_id, attempt: run.attempt, became: settled.status }, "a lease ran out");
         deps.metrics.rescued(settled.status);
@@ -58,6 +63,13 @@ async function settlementOf(deps: RescueDeps, run: Expired, counts: boolean): Pr
   if (run.cancel_action !== "interrupt") return base;
   const state = await deps.states.read(run.tenant_id, run.thread_id, run.graph_id).catch(() => undefined);
   if (state === undefined || state.created_at === null) return base;
-  const byTask = (state.tasks as { id: string; interrupts: unknown[]; result: unknown }[]).filter((task) => task.interrupts.length > 0 && task.result === null);
-  return { ...base, values: state.values, interrupts: Object.fromEntries(byTask.map((task) => [task.id, task.interrupts])), hasNext: state.next.length > 0 };
+  const byTask = (state.tasks as { id: string; interrupts: unknown[]; result: unknown }[]).filter(
+    (task) => task.interrupts.length > 0 && task.result === null,
+  );
+  return {
+    ...base,
+    values: state.values,
+    interrupts: Object.fromEntries(byTask.map((task) => [task.id, task.interrupts])),
+    hasNext: state.next.length > 0,
+  };
 }

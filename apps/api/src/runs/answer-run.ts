@@ -9,10 +9,17 @@ import { listenForEnd, type RunWait } from "./wait-for-run.ts";
 
 /** The three ways in which a submission is answered: a handle at once, the result after a wait, or a stream. */
 
-type Context = Pick<RouteContext<unknown, { wait?: number | undefined }, unknown>, "request" | "response" | "query" | "clientGone" | "principal">;
+type Context = Pick<
+  RouteContext<unknown, { wait?: number | undefined }, unknown>,
+  "request" | "response" | "query" | "clientGone" | "principal"
+>;
 
 /** 202 with a handle; with `Prefer: wait=N`, 200 with the result when the run ends in time. */
-export async function answerWithHandleOrResult(gateway: Gateway, context: Context, submission: Submission): Promise<void> {
+export async function answerWithHandleOrResult(
+  gateway: Gateway,
+  context: Context,
+  submission: Submission,
+): Promise<void> {
   const { request, response, query, clientGone } = context;
   const seconds = waitSeconds(request, query);
   const runId = newRunId();

@@ -24,9 +24,15 @@ export interface RunAddress {
  * @returns whether the run has ended already.
  * @throws NotFound
  */
-export async function cancelRun(deps: CancelDeps, run: RunAddress, action: CancelAction, reason?: string): Promise<boolean> {
+export async function cancelRun(
+  deps: CancelDeps,
+  run: RunAddress,
+  action: CancelAction,
+  reason?: string,
+): Promise<boolean> {
   const outcome = await recordCancel(deps.pool, { ...run, action, reason });
-  if (outcome.outcome === "missing") throw new NotFound("run", `Run ${run.runId} does not exist on thread "${run.threadId}"`);
+  if (outcome.outcome === "missing")
+    throw new NotFound("run", `Run ${run.runId} does not exist on thread "${run.threadId}"`);
   if (outcome.outcome === "asked") deps.signals.cancelled(run.runId, "running");
   if (outcome.outcome === "cancelled") {
     deps.signals.cancelled(run.runId, "pending");
@@ -51,9 +57,17 @@ export async function deleteThread(deps: CancelDeps, tenantId: string, threadId:
     if (outcome.outcome === "deleted") return deps.signals.forget(outcome.run_ids);
     const [running] = await listRuns(deps.pool, tenantId, threadId, { limit: 1, offset: 0, status: "running" });
     if (running === undefined) continue;
-    await cancelRun(deps, { tenantId, threadId, runId: running.run_id }, "interrupt", "the thread is being deleted").catch(() => {});
+    await cancelRun(
+      deps,
+      { tenantId, threadId, runId: running.run_id },
+      "interrupt",
+      "the thread is being deleted",
+    ).catch(() => {});
     if (Date.now() > deadline) {
-      await settleRun(deps.pool, running.run_id, running.attempt, { outcome: "interrupted", reason: "the thread is being deleted" });
+      await settleRun(deps.pool, running.run_id, running.attempt, {
+        outcome: "interrupted",
+        reason: "the thread is being deleted",
+      });
     }
     await delay(Math.min(10 + round * 10, 200));
   }

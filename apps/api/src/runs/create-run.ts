@@ -89,16 +89,31 @@ function refusal(refused: Refusal, submission: Submission, threadId: string): Er
     case "thread_missing":
       return new NotFound("thread", `Thread "${threadId}" does not exist`);
     case "other_graph":
-      return new Conflict("thread_of_other_graph", `Thread "${threadId}" belongs to graph "${refused.graph_id}", not to "${submission.graphId}"`);
+      return new Conflict(
+        "thread_of_other_graph",
+        `Thread "${threadId}" belongs to graph "${refused.graph_id}", not to "${submission.graphId}"`,
+      );
     case "thread_busy":
       return submission.resume === undefined
-        ? new Conflict("thread_busy", "Thread is already running a task. Wait for it to finish or choose a different multitask strategy.")
+        ? new Conflict(
+            "thread_busy",
+            "Thread is already running a task. Wait for it to finish or choose a different multitask strategy.",
+          )
         : new Conflict("thread_not_interrupted", `Thread "${threadId}" is not interrupted: a run of it is in flight`);
     case "not_interrupted":
-      return new Conflict("thread_not_interrupted", `Thread "${threadId}" is not interrupted: no question waits for an answer`);
+      return new Conflict(
+        "thread_not_interrupted",
+        `Thread "${threadId}" is not interrupted: no question waits for an answer`,
+      );
     case "unknown_interrupt":
-      return new Conflict("interrupt_not_waiting", `That interrupt does not wait on thread "${threadId}". Waiting: ${(refused.waiting ?? []).join(", ")}`);
+      return new Conflict(
+        "interrupt_not_waiting",
+        `That interrupt does not wait on thread "${threadId}". Waiting: ${(refused.waiting ?? []).join(", ")}`,
+      );
     case "several_interrupts":
-      return new Conflict("several_interrupts", `Several interrupts wait on thread "${threadId}"; name one with interrupt_id: ${(refused.waiting ?? []).join(", ")}`);
+      return new Conflict(
+        "several_interrupts",
+        `Several interrupts wait on thread "${threadId}"; name one with interrupt_id: ${(refused.waiting ?? []).join(", ")}`,
+      );
   }
 }

@@ -16,7 +16,9 @@ export async function joinRun(
   clientGone: AbortSignal,
 ): Promise<boolean> {
   const wait = await listenForEnd(deps, run.run_id, true);
-  response.status(200).set({ "content-type": "application/json; charset=utf-8", "cache-control": "no-store", "x-accel-buffering": "no" });
+  response
+    .status(200)
+    .set({ "content-type": "application/json; charset=utf-8", "cache-control": "no-store", "x-accel-buffering": "no" });
   response.flushHeaders();
   const keepAlive = setInterval(() => response.write("\n"), KEEP_ALIVE_MS);
   try {

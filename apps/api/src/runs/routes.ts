@@ -32,8 +32,12 @@ export function runRoutes(gateway: Gateway): Route[] {
 
   return [
     route({
-      method: "get", path: "/threads/{thread_id}/runs", tag, summary: "Runs of a thread, newest first",
-      params: thread, query: z.object({ limit: limit.default(10), offset: offset.default(0), status: runStatus.optional() }),
+      method: "get",
+      path: "/threads/{thread_id}/runs",
+      tag,
+      summary: "Runs of a thread, newest first",
+      params: thread,
+      query: z.object({ limit: limit.default(10), offset: offset.default(0), status: runStatus.optional() }),
       answers: { 200: { description: "The runs", schema: z.array(runBody) }, ...missing },
       async handle({ principal: { tenantId }, params: { thread_id }, query, response }) {
         await states.requireThread(tenantId, thread_id);
@@ -41,16 +45,27 @@ export function runRoutes(gateway: Gateway): Route[] {
       },
     }),
     route({
-      method: "get", path: "/threads/{thread_id}/runs/{run_id}", tag, summary: "A run, for polling",
-      params: run, answers: { 200: { description: "The run", schema: runBody }, ...missing },
+      method: "get",
+      path: "/threads/{thread_id}/runs/{run_id}",
+      tag,
+      summary: "A run, for polling",
+      params: run,
+      answers: { 200: { description: "The run", schema: runBody }, ...missing },
       async handle({ principal, params, response }) {
         response.json(withoutTenant(await requireRun(principal.tenantId, params)));
       },
     }),
     route({
-      method: "get", path: "/threads/{thread_id}/runs/{run_id}/stream", tag, summary: "Join a run's stream; with Last-Event-ID, after that event",
-      params: run, query: z.object({ stream_mode: queryList(streamModes).optional(), cancel_on_disconnect: queryFlag.optional() }),
-      answers: { 200: { description: "Server-Sent Events: what is kept, then what comes", contentType: "text/event-stream" }, ...missing },
+      method: "get",
+      path: "/threads/{thread_id}/runs/{run_id}/stream",
+      tag,
+      summary: "Join a run's stream; with Last-Event-ID, after that event",
+      params: run,
+      query: z.object({ stream_mode: queryList(streamModes).optional(), cancel_on_disconnect: queryFlag.optional() }),
+      answers: {
+        200: { description: "Server-Sent Events: what is kept, then what comes", contentType: "text/event-stream" },
+        ...missing,
+      },
       async handle({ principal: { tenantId }, params, query, request, response }) {
         const found = await requireRun(tenantId, params);
         await supplyEndOfOldRun(gateway, tenantId, found);
@@ -58,24 +73,48 @@ export function runRoutes(gateway: Gateway): Route[] {
         const path = runPath({ threadId: params.thread_id, runId: params.run_id });
         const sse = streams.open(response, { "content-location": path, location: `${path}/stream` });
         const after = parseCursor(request.get("last-event-id"));
-        const ended = await streamRun(gateway, tail, sse, { tenantId, threadId: params.thread_id, runId: params.run_id, after, modes: query.stream_mode });
-        if (!ended && query.cancel_on_disconnect === true) await cancelRun(gateway, { tenantId, threadId: params.thread_id, runId: params.run_id }, "interrupt");
+        const ended = await streamRun(gateway, tail, sse, {
+          tenantId,
+          threadId: params.thread_id,
+          runId: params.run_id,
+          after,
+          modes: query.stream_mode,
+        });
+        if (!ended && query.cancel_on_disconnect === true)
+          await cancelRun(gateway, { tenantId, threadId: params.thread_id, runId: params.run_id }, "interrupt");
       },
     }),
     route({
-      method: "get", path: "/threads/{thread_id}/runs/{run_id}/join", tag, summary: "Wait for a run's end and get its final state",
-      params: run, query: z.object({ cancel_on_disconnect: queryFlag.optional() }),
-      answers: { 200: { description: "The final state; {\"__error__\": …} for a run that failed" }, ...missing },
+      method: "get",
+      path: "/threads/{thread_id}/runs/{run_id}/join",
+      tag,
+      summary: "Wait for a run's end and get its final state",
+      params: run,
+      query: z.object({ cancel_on_disconnect: queryFlag.optional() }),
+      answers: { 200: { description: 'The final state; {"__error__": …} for a run that failed' }, ...missing },
       async handle({ principal: { tenantId }, params, query, response, clientGone }) {
         await requireRun(tenantId, params);
         const ended = await joinRun(gateway, response, { tenantId, ...params }, clientGone);
-        if (!ended && query.cancel_on_disconnect === true) await cancelRun(gateway, { tenantId, threadId: params.thread_id, runId: params.run_id }, "interrupt");
+        if (!ended && query.cancel_on_disconnect === true)
+          await cancelRun(gateway, { tenantId, threadId: params.thread_id, runId: params.run_id }, "interrupt");
       },
     }),
     route({
-      method: "post", path: "/threads/{thread_id}/runs/{run_id}/cancel", tag, summary: "Cancel a run",
-      params: run, query: z.object({ wait: queryFlag.optional(), action: z.enum(["interrupt", "rollback"]).default("interrupt"), reason: z.string().max(1000).optional() }),
-      answers: { 202: { description: "The cancel is recorded" }, 204: { description: "The run has stopped (wait=1)" }, ...missing },
+      method: "post",
+      path: "/threads/{thread_id}/runs/{run_id}/cancel",
+      tag,
+      summary: "Cancel a run",
+      params: run,
+      query: z.object({
+        wait: queryFlag.optional(),
+        action: z.enum(["interrupt", "rollback"]).default("interrupt"),
+        reason: z.string().max(1000).optional(),
+      }),
+      answers: {
+        202: { description: "The cancel is recorded" },
+        204: { description: "The run has stopped (wait=1)" },
+        ...missing,
+      },
       async handle({ principal: { tenantId }, params, query, response, clientGone }) {
         const address = { tenantId, threadId: params.thread_id, runId: params.run_id };
         const wait = query.wait === true ? await listenForEnd(gateway, params.run_id, true) : undefined;
@@ -90,14 +129,18 @@ export function runRoutes(gateway: Gateway): Route[] {
       },
     }),
     route({
-      method: "delete", path: "/threads/{thread_id}", tag: "threads", summary: "Erase a thread with its runs, checkpoints and events",
-      params: thread, answers: { 204: { description: "Erased" }, ...missing },
+      method: "delete",
+      path: "/threads/{thread_id}",
+      tag: "threads",
+      summary: "Erase a thread with its runs, checkpoints and events",
+      params: thread,
+      answers: { 204: { description: "Erased" }, ...missing },
       async handle({ principal, params, response }) {
         await deleteThread(gateway, principal.tenantId, params.thread_id);
         response.status(204).end();
       },
     }),
-  ]; // prettier-ignore
+  ];
 }
 
 function withoutTenant({ tenant_id: _tenant, ...visible }: Run): Omit<Run, "tenant_id"> {

@@ -18,15 +18,29 @@ export interface RunEndDeps {
 }
 
 /** @returns the end; `live` while there is none; `gone` when the row does not exist (any more): a rollback deletes it. */
-export async function readRunEnd(deps: RunEndDeps, tenantId: string, runId: string): Promise<EndedRun | "live" | "gone"> {
+export async function readRunEnd(
+  deps: RunEndDeps,
+  tenantId: string,
+  runId: string,
+): Promise<EndedRun | "live" | "gone"> {
   const end = await getRunEnd(deps.pool, tenantId, runId);
   if (end === undefined) return "gone";
   if (!isFinal(end.status)) return "live";
-  return { status: end.status, attempt: end.attempt, error: end.error, ...(await valuesOf(deps, tenantId, runId, end)) };
+  return {
+    status: end.status,
+    attempt: end.attempt,
+    error: end.error,
+    ...(await valuesOf(deps, tenantId, runId, end)),
+  };
 }
 
 /** The thread's row has the values of the run that ended last; those of an earlier one are in its last checkpoint. */
-async function valuesOf({ states }: RunEndDeps, tenantId: string, runId: string, end: RunEnd): Promise<Pick<EndedRun, "values" | "interrupts">> {
+async function valuesOf(
+  { states }: RunEndDeps,
+  tenantId: string,
+  runId: string,
+  end: RunEnd,
+): Promise<Pick<EndedRun, "values" | "interrupts">> {
   if (end.is_current) return { values: end.values ?? {}, interrupts: Object.values(end.interrupts ?? {}).flat() };
   const state = await states.ofRun(tenantId, runId);
   return { values: state?.values ?? {}, interrupts: state?.interrupts ?? [] };

@@ -21,7 +21,8 @@ export class RunSignals {
   async forget(runIds: readonly string[]): Promise<void> {
     if (runIds.length === 0 || this.#redis.status !== "ready") return;
     const pipeline = this.#redis.pipeline();
-    for (const runId of runIds) pipeline.unlink(streamKey(this.#prefix, runId)).publish(wakeChannel(this.#prefix, runId), "end");
+    for (const runId of runIds)
+      pipeline.unlink(streamKey(this.#prefix, runId)).publish(wakeChannel(this.#prefix, runId), "end");
     await pipeline.exec().catch(() => null); // the streams expire by themselves
   }
 

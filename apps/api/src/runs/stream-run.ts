@@ -1,4 +1,11 @@
-import { BEGINNING, compareEventIds, formatEventId, LAST_N, parseEventId, type EventId } from "@flotilla/shared/events/event-id";
+import {
+  BEGINNING,
+  compareEventIds,
+  formatEventId,
+  LAST_N,
+  parseEventId,
+  type EventId,
+} from "@flotilla/shared/events/event-id";
 import { isEnd, type RunEvent } from "@flotilla/shared/events/event-batch";
 import type { EventTail, EventTails } from "@flotilla/shared/events/event-tail";
 import { closingEvents, hasEnd, writeMissingEnd } from "@flotilla/shared/events/missing-end";
@@ -26,12 +33,21 @@ export interface StreamOptions {
  * Copies a run's events to a client until its end, until the client goes, or until the gateway does.
  * @returns whether the client was given the end.
  */
-export async function streamRun(deps: StreamDeps, tail: EventTail, sse: SseStream, options: StreamOptions): Promise<boolean> {
+export async function streamRun(
+  deps: StreamDeps,
+  tail: EventTail,
+  sse: SseStream,
+  options: StreamOptions,
+): Promise<boolean> {
   const passes = modeFilter(options.modes);
   for await (const item of tail.read({ after: options.after, signal: sse.closed })) {
     if (item.kind === "gap") {
       const values = await currentValues(deps, options);
-      await sse.writeEvent("gap", JSON.stringify({ reason: "events of this run are not kept any more", last_missing: formatEventId(item.id) }), formatEventId(item.id));
+      await sse.writeEvent(
+        "gap",
+        JSON.stringify({ reason: "events of this run are not kept any more", last_missing: formatEventId(item.id) }),
+        formatEventId(item.id),
+      );
       if (!(await sse.writeEvent("values", values))) return false;
       continue;
     }
@@ -49,14 +65,24 @@ export async function supplyEndOfOldRun(deps: StreamDeps, tenantId: string, run:
   if (!isFinal(run.status) || run.ended_at === null || Date.now() - Date.parse(run.ended_at) < 2_000) return;
   try {
     if (await hasEnd(deps.redis, deps.prefix, run.run_id)) return;
-    await writeMissingEnd(deps.redis, deps.prefix, run.run_id, await missingEnd(deps, tenantId, run.run_id, run.attempt));
+    await writeMissingEnd(
+      deps.redis,
+      deps.prefix,
+      run.run_id,
+      await missingEnd(deps, tenantId, run.run_id, run.attempt),
+    );
   } catch {
     // Redis is away: the tail hands the end to its clients
   }
 }
 
 /** The closing events of a run whose worker did not write them. A row that is gone was rolled back. */
-export async function missingEnd(deps: RunEndDeps, tenantId: string, runId: string, attempt: number): Promise<RunEvent[]> {
+export async function missingEnd(
+  deps: RunEndDeps,
+  tenantId: string,
+  runId: string,
+  attempt: number,
+): Promise<RunEvent[]> {
   const end = await readRunEnd(deps, tenantId, runId);
   if (end === "live") return [];
   if (end === "gone") return closingEvents({ runId, attempt, status: "rollback", values: "{}", error: null });

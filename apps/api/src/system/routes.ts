@@ -26,17 +26,36 @@ const tag = "system";
 const status = z.object({ status: z.string() });
 
 /** What probes, scrapers and tools ask. Bodies hold nothing internal. */
-export function systemRoutes({ gateway, prometheus, clock, metricsPublic, langgraphVersion, isStopping, openApi }: SystemParts): Route[] {
+export function systemRoutes({
+  gateway,
+  prometheus,
+  clock,
+  metricsPublic,
+  langgraphVersion,
+  isStopping,
+  openApi,
+}: SystemParts): Route[] {
   const { pool, redis, logger } = gateway;
   return [
     route({
-      method: "get", path: "/health", tag, access: "open", summary: "Whether the process lives",
+      method: "get",
+      path: "/health",
+      tag,
+      access: "open",
+      summary: "Whether the process lives",
       answers: { 200: { description: "It does", schema: status } },
       handle: ({ response }) => void response.json({ status: "healthy", version: VERSION }),
     }),
     route({
-      method: "get", path: "/ready", tag, access: "open", summary: "Whether requests should come here",
-      answers: { 200: { description: "ready; degraded without Redis, as runs are accepted all the same", schema: status }, 503: { description: "Postgres does not answer, or its schema is old", schema: status } },
+      method: "get",
+      path: "/ready",
+      tag,
+      access: "open",
+      summary: "Whether requests should come here",
+      answers: {
+        200: { description: "ready; degraded without Redis, as runs are accepted all the same", schema: status },
+        503: { description: "Postgres does not answer, or its schema is old", schema: status },
+      },
       async handle({ response }) {
         if (isStopping()) return void response.status(503).json({ status: "stopping" });
         try {
@@ -50,33 +69,57 @@ export function systemRoutes({ gateway, prometheus, clock, metricsPublic, langgr
       },
     }),
     route({
-      method: "get", path: "/ok", tag, access: "open", summary: "LangGraph's health check",
+      method: "get",
+      path: "/ok",
+      tag,
+      access: "open",
+      summary: "LangGraph's health check",
       query: z.object({ check_db: queryFlag.optional() }),
-      answers: { 200: { description: "It is", schema: z.object({ ok: z.literal(true) }) }, 500: { description: "The database does not answer", schema: errorBody } },
+      answers: {
+        200: { description: "It is", schema: z.object({ ok: z.literal(true) }) },
+        500: { description: "The database does not answer", schema: errorBody },
+      },
       async handle({ query, response }) {
         if (query.check_db === true) await pool.query("select 1");
         response.json({ ok: true });
       },
     }),
     route({
-      method: "get", path: "/info", tag, access: "open", summary: "Versions and features",
+      method: "get",
+      path: "/info",
+      tag,
+      access: "open",
+      summary: "Versions and features",
       answers: { 200: { description: "What this server is" } },
       handle: ({ response }) =>
-        void response.json({ version: VERSION, langgraph_js_version: langgraphVersion, context: "js", flags: { assistants: false, crons: false, langsmith: false } }),
+        void response.json({
+          version: VERSION,
+          langgraph_js_version: langgraphVersion,
+          context: "js",
+          flags: { assistants: false, crons: false, langsmith: false },
+        }),
     }),
     route({
-      method: "get", path: "/metrics", tag, access: metricsPublic ? "open" : "key", summary: "Prometheus metrics",
+      method: "get",
+      path: "/metrics",
+      tag,
+      access: metricsPublic ? "open" : "key",
+      summary: "Prometheus metrics",
       answers: { 200: { description: "Text in Prometheus' format", contentType: "text/plain" } },
       async handle({ response }) {
         response.set("content-type", prometheus.contentType).send(await prometheus.metrics());
       },
     }),
     route({
-      method: "get", path: "/openapi.json", tag, access: "open", summary: "This description",
+      method: "get",
+      path: "/openapi.json",
+      tag,
+      access: "open",
+      summary: "This description",
       answers: { 200: { description: "OpenAPI 3.1" } },
       handle: ({ response }) => void response.json(openApi()),
     }),
-  ]; // prettier-ignore
+  ];
 }
 
 const DOCS = `<!doctype html>
@@ -97,7 +140,10 @@ export function docsRouter(): Router {
   router.get("/docs", (_request, response) => {
     response.locals["endpoint"] = "/docs";
     // Swagger UI sets styles by script and shows images from data URLs.
-    response.set("content-security-policy", "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'");
+    response.set(
+      "content-security-policy",
+      "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
+    );
     response.type("html").send(DOCS);
   });
   router.get("/docs/start.js", (_request, response) => void response.type("js").send(START));

@@ -36,10 +36,18 @@ export class ThreadStates {
   }
 
   /** @throws NotFound for a checkpoint that does not exist. */
-  async read(tenantId: string, threadId: string, graphId: string, options: { checkpointId?: string | undefined; subgraphs?: boolean | undefined } = {}): Promise<ThreadState> {
+  async read(
+    tenantId: string,
+    threadId: string,
+    graphId: string,
+    options: { checkpointId?: string | undefined; subgraphs?: boolean | undefined } = {},
+  ): Promise<ThreadState> {
     const graph = await this.#registry.bind(graphId, new ThreadSaver(this.#pool, tenantId));
     const { checkpointId } = options;
-    const configurable = { thread_id: threadId, ...(checkpointId === undefined ? {} : { checkpoint_id: checkpointId }) };
+    const configurable = {
+      thread_id: threadId,
+      ...(checkpointId === undefined ? {} : { checkpoint_id: checkpointId }),
+    };
     const snapshot = await graph.getState({ configurable }, { subgraphs: options.subgraphs === true });
     const state = toThreadState(snapshot);
     if (checkpointId !== undefined && state.created_at === null) {
@@ -49,19 +57,27 @@ export class ThreadStates {
   }
 
   /** Newest first; limit and cursor go into the query. */
-  async history(tenantId: string, threadId: string, graphId: string, page: { limit: number; before?: string | undefined }): Promise<ThreadState[]> {
+  async history(
+    tenantId: string,
+    threadId: string,
+    graphId: string,
+    page: { limit: number; before?: string | undefined },
+  ): Promise<ThreadState[]> {
     const graph = await this.#registry.bind(graphId, new ThreadSaver(this.#pool, tenantId));
     const before = page.before === undefined ? {} : { before: { configurable: { checkpoint_id: page.before } } };
     const states: ThreadState[] = [];
     const config = { configurable: { thread_id: threadId, checkpoint_ns: "" } };
-    for await (const snapshot of graph.getStateHistory(config, { limit: page.limit, ...before })) states.push(toThreadState(snapshot));
+    for await (const snapshot of graph.getStateHistory(config, { limit: page.limit, ...before }))
+      states.push(toThreadState(snapshot));
     return states;
   }
 
   /** The state that a run left: its last root checkpoint. Undefined when it left none. */
   async ofRun(tenantId: string, runId: string): Promise<ThreadState | undefined> {
     const found = await getCheckpointOfRun(this.#pool, tenantId, runId);
-    return found === undefined ? undefined : this.read(tenantId, found.thread_id, found.graph_id, { checkpointId: found.checkpoint_id });
+    return found === undefined
+      ? undefined
+      : this.read(tenantId, found.thread_id, found.graph_id, { checkpointId: found.checkpoint_id });
   }
 
   async storedValues(tenantId: string, threadId: string): Promise<unknown> {
@@ -78,20 +94,39 @@ export class ThreadStates {
       const thread = await lockThread(client, edit.tenantId, edit.threadId);
       if (thread === undefined) throw new NotFound("thread", `Thread "${edit.threadId}" does not exist`);
       requireGraph(thread, edit.graphId);
-      if (thread.in_flight) throw new Conflict("run_active", `A run of thread "${edit.threadId}" is active; its state cannot be edited meanwhile`);
-      const graph = await this.#registry.bind(edit.graphId, new EditSaver(client, edit.tenantId, { graph_id: edit.graphId, thread_id: edit.threadId }));
-      const configurable = { thread_id: edit.threadId, ...(edit.checkpointId === undefined ? {} : { checkpoint_id: edit.checkpointId }) };
+      if (thread.in_flight)
+        throw new Conflict(
+          "run_active",
+          `A run of thread "${edit.threadId}" is active; its state cannot be edited meanwhile`,
+        );
+      const graph = await this.#registry.bind(
+        edit.graphId,
+        new EditSaver(client, edit.tenantId, { graph_id: edit.graphId, thread_id: edit.threadId }),
+      );
+      const configurable = {
+        thread_id: edit.threadId,
+        ...(edit.checkpointId === undefined ? {} : { checkpoint_id: edit.checkpointId }),
+      };
       if (edit.checkpointId !== undefined && (await graph.getState({ configurable })).createdAt === undefined) {
-        throw new NotFound("checkpoint", `Checkpoint "${edit.checkpointId}" does not exist on thread "${edit.threadId}"`);
+        throw new NotFound(
+          "checkpoint",
+          `Checkpoint "${edit.checkpointId}" does not exist on thread "${edit.threadId}"`,
+        );
       }
-      await graph.updateState({ configurable }, edit.values as Record<string, unknown>, edit.asNode).catch((error: unknown) => {
-        throw refusedEdit(error);
-      });
+      await graph
+        .updateState({ configurable }, edit.values as Record<string, unknown>, edit.asNode)
+        .catch((error: unknown) => {
+          throw refusedEdit(error);
+        });
       const snapshot: StateSnapshot = await graph.getState({ configurable: { thread_id: edit.threadId } });
       const state = toThreadState(snapshot);
       const interrupts = interruptsByTask(snapshot);
       const waits = snapshot.next.length > 0 || Object.keys(interrupts).length > 0;
-      await storeEditedState(client, edit.tenantId, edit.threadId, { values: state.values, interrupts, status: waits ? "interrupted" : "idle" });
+      await storeEditedState(client, edit.tenantId, edit.threadId, {
+        values: state.values,
+        interrupts,
+        status: waits ? "interrupted" : "idle",
+      });
       return state;
     });
   }
@@ -99,7 +134,10 @@ export class ThreadStates {
 
 function requireGraph(thread: Thread, graphId: string | undefined): void {
   if (graphId === undefined || thread.graph_id === null || thread.graph_id === graphId) return;
-  throw new Conflict("thread_of_other_graph", `Thread "${thread.thread_id}" belongs to graph "${thread.graph_id}", not to "${graphId}"`);
+  throw new Conflict(
+    "thread_of_other_graph",
+    `Thread "${thread.thread_id}" belongs to graph "${thread.graph_id}", not to "${graphId}"`,
+  );
 }
 
 /** What LangGraph and a graph's reducers say about values they cannot take is meant for whoever sent them. */

@@ -202,7 +202,10 @@ export class EventLog {
   #dropOldest(): void {
     const { cap } = this.#options;
     let dropped = 0;
-    while (dropped < this.#waiting.length && (this.#waiting.length - dropped > cap.events || this.#waitingBytes > cap.bytes)) {
+    while (
+      dropped < this.#waiting.length &&
+      (this.#waiting.length - dropped > cap.events || this.#waitingBytes > cap.bytes)
+    ) {
       const [event, data] = this.#waiting[dropped] as [string, string];
       this.#waitingBytes -= event.length + data.length;
       dropped++;

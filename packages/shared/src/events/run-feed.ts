@@ -84,7 +84,8 @@ export class RunFeed {
     if (this.#stopped) return this.#stopListening();
     try {
       const [last] = await redis.xrevrange(streamKey(prefix, this.runId), "+", "-", "COUNT", 1);
-      this.#cursor = last === undefined ? { attempt: 0, n: 0n } : (decodeEntry(last).events.at(-1)?.id ?? { attempt: 0, n: 0n });
+      this.#cursor =
+        last === undefined ? { attempt: 0, n: 0n } : (decodeEntry(last).events.at(-1)?.id ?? { attempt: 0, n: 0n });
     } catch {
       this.#cursor = undefined; // Redis is away: the loop tries again
     }

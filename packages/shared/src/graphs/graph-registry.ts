@@ -94,7 +94,8 @@ async function loadGraph(entry: GraphEntry, logger: Logger): Promise<LoadedGraph
       throw new Error(`the module has no export "${entry.exportName}"; it exports: ${names || "nothing"}`);
     }
     const graph = compile(exported) ?? (typeof exported === "function" ? (exported as GraphFactory) : undefined);
-    if (graph === undefined) throw new Error(`the export "${entry.exportName}" is no graph, no graph builder and no function`);
+    if (graph === undefined)
+      throw new Error(`the export "${entry.exportName}" is no graph, no graph builder and no function`);
     return { entry, source: graph, problem: undefined };
   } catch (error) {
     const problem = `graph "${entry.id}" (${entry.file}): ${messageOf(error)}`;
@@ -107,7 +108,8 @@ async function loadGraph(entry: GraphEntry, logger: Logger): Promise<LoadedGraph
 function compile(exported: unknown): CompiledGraph | undefined {
   if (typeof exported !== "object" || exported === null) return undefined;
   if (isCompiled(exported)) return exported;
-  if ("compile" in exported && typeof exported.compile === "function") return (exported.compile as () => CompiledGraph)();
+  if ("compile" in exported && typeof exported.compile === "function")
+    return (exported.compile as () => CompiledGraph)();
   return undefined;
 }
 

@@ -3,10 +3,19 @@ import type { Pool } from "../postgres/pool.ts";
 import type { LoopWatchdog } from "../process/loop-watchdog.ts";
 
 /** Metrics that gateways and workers share. Labels are bounded: never an id, never a raw path. */
-export function createRegistry(version: string, role: "gateway" | "worker", parts: { pool: Pool; poolMax: number; watchdog: LoopWatchdog }): Registry {
+export function createRegistry(
+  version: string,
+  role: "gateway" | "worker",
+  parts: { pool: Pool; poolMax: number; watchdog: LoopWatchdog },
+): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  new Gauge({ name: "flotilla_build_info", help: "Version of the process", labelNames: ["version", "role"], registers: [registry] })
+  new Gauge({
+    name: "flotilla_build_info",
+    help: "Version of the process",
+    labelNames: ["version", "role"],
+    registers: [registry],
+  })
     .labels(version, role)
     .set(1);
   new Gauge({

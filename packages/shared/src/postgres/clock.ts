@@ -9,7 +9,9 @@ const CHECK_EVERY_MS = 30_000;
 /** How far this process's clock is ahead of Postgres' (ms), give or take half a round trip. */
 export async function measureSkew(db: Queryable, now: () => number = Date.now): Promise<number> {
   const before = now();
-  const { rows } = await db.query<{ now: number }>("select (extract(epoch from clock_timestamp()) * 1000)::double precision as now");
+  const { rows } = await db.query<{ now: number }>(
+    "select (extract(epoch from clock_timestamp()) * 1000)::double precision as now",
+  );
   const after = now();
   const uncertainty = (after - before) / 2;
   const skew = (before + after) / 2 - (rows[0]?.now ?? before);
@@ -26,7 +28,10 @@ export class ClockCheck implements Stoppable {
       const skew = await measureSkew(db).catch(() => undefined);
       if (skew === undefined) return;
       if (Math.abs(skew) > MAX_SKEW_MS && Math.abs(this.#skewMs) <= MAX_SKEW_MS) {
-        logger.error({ skew_ms: Math.round(skew) }, "this machine's clock differs from Postgres'; the process reports unready");
+        logger.error(
+          { skew_ms: Math.round(skew) },
+          "this machine's clock differs from Postgres'; the process reports unready",
+        );
       }
       this.#skewMs = skew;
     };

@@ -8,7 +8,9 @@ const ESCAPES = /\\(u0000|ud[89ab][0-9a-f]{2}|ud[c-f][0-9a-f]{2}|[\s\S])/gi;
 export function toJsonb(value: unknown): string {
   const text = JSON.stringify(value) ?? "null";
   if (!text.includes("\\u0000") && !text.includes("\\ud")) return text;
-  return text.replace(ESCAPES, (escape, what: string) => (what.length === 5 && what !== "u" ? replaced(what, escape) : escape));
+  return text.replace(ESCAPES, (escape, what: string) =>
+    what.length === 5 && what !== "u" ? replaced(what, escape) : escape,
+  );
 }
 
 function replaced(what: string, escape: string): string {

@@ -56,7 +56,10 @@ async function applyMigration(client: pg.Client, migration: Migration): Promise<
   await client.query("begin");
   try {
     await client.query(migration.sql);
-    await client.query("insert into schema_migrations (number, name) values ($1, $2)", [migration.number, migration.name]);
+    await client.query("insert into schema_migrations (number, name) values ($1, $2)", [
+      migration.number,
+      migration.name,
+    ]);
     await client.query("commit");
   } catch (error) {
     await client.query("rollback").catch(() => {});

@@ -22,7 +22,8 @@ export interface PoolOptions {
 class UnnamedClient extends pg.Client {
   override query(...args: unknown[]): never {
     const [first, ...rest] = args;
-    const config = typeof first === "object" && first !== null && "name" in first ? { ...first, name: undefined } : first;
+    const config =
+      typeof first === "object" && first !== null && "name" in first ? { ...first, name: undefined } : first;
     return (super.query as (...all: unknown[]) => never).call(this, config, ...rest);
   }
 }

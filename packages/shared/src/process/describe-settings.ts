@@ -17,6 +17,9 @@ export function describeSettings(schema: z.ZodObject): Setting[] {
 
 /** As a table in Markdown. */
 export function settingsTable(settings: Setting[]): string {
-  const rows = settings.map(({ name, default: value, description }) => `| \`${name}\` | ${value === "" ? "" : `\`${value}\``} | ${description} |`);
+  const rows = settings.map(
+    ({ name, default: value, description }) =>
+      `| \`${name}\` | ${value === "" ? "" : `\`${value}\``} | ${description} |`,
+  );
   return ["| setting | default | |", "|---|---|---|", ...rows].join("\n");
 }

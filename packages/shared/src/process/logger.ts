@@ -15,5 +15,10 @@ const REDACTED = [
 
 /** JSON lines on stdout. `level` is one of pino's names (LOG_LEVEL). */
 export function createLogger(level: string, bindings: Record<string, unknown>): Logger {
-  return pino({ level, base: bindings, redact: { paths: REDACTED, censor: "[redacted]" }, timestamp: pino.stdTimeFunctions.isoTime });
+  return pino({
+    level,
+    base: bindings,
+    redact: { paths: REDACTED, censor: "[redacted]" },
+    timestamp: pino.stdTimeFunctions.isoTime,
+  });
 }

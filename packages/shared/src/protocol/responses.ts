@@ -5,68 +5,82 @@ import * as z from "zod";
 const json = z.unknown();
 const timestamp = z.iso.datetime({ offset: true });
 
-export const errorBody = z.object({
-  detail: z.string(),
-  code: z.string(),
-  problems: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
-}).meta({ id: "Error" }); // prettier-ignore
+export const errorBody = z
+  .object({
+    detail: z.string(),
+    code: z.string(),
+    problems: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+  })
+  .meta({ id: "Error" });
 
 export const runStatus = z.enum(["pending", "running", "success", "error", "timeout", "interrupted"]);
 export const runErrorBody = z.object({ error: z.string(), message: z.string() });
 
-export const threadHandle = z.object({
-  thread_id: z.string(),
-  run_id: z.uuid(),
-  status: runStatus,
-  links: z.object({ run: z.string(), stream: z.string(), state: z.string(), cancel: z.string() }),
-}).meta({ id: "ThreadHandle" }); // prettier-ignore
+export const threadHandle = z
+  .object({
+    thread_id: z.string(),
+    run_id: z.uuid(),
+    status: runStatus,
+    links: z.object({ run: z.string(), stream: z.string(), state: z.string(), cancel: z.string() }),
+  })
+  .meta({ id: "ThreadHandle" });
 
 export const interruptBody = z.object({ id: z.string(), value: json }).meta({ id: "Interrupt" });
 
-export const callResult = z.object({
-  result: json,
-  thread_id: z.string(),
-  run_id: z.uuid(),
-  status: runStatus,
-  interrupts: z.array(interruptBody),
-  error: runErrorBody.optional(),
-}).meta({ id: "CallResult" }); // prettier-ignore
+export const callResult = z
+  .object({
+    result: json,
+    thread_id: z.string(),
+    run_id: z.uuid(),
+    status: runStatus,
+    interrupts: z.array(interruptBody),
+    error: runErrorBody.optional(),
+  })
+  .meta({ id: "CallResult" });
 
-export const runBody = z.object({
-  run_id: z.uuid(),
-  thread_id: z.string(),
-  assistant_id: z.uuid(),
-  graph_id: z.string(),
-  status: runStatus,
-  attempt: z.number().int(),
-  metadata: z.record(z.string(), json),
-  kwargs: z.record(z.string(), json),
-  multitask_strategy: z.string(),
-  error: runErrorBody.nullable(),
-  created_at: timestamp,
-  updated_at: timestamp,
-  started_at: timestamp.nullable(),
-  ended_at: timestamp.nullable(),
-}).meta({ id: "Run" }); // prettier-ignore
+export const runBody = z
+  .object({
+    run_id: z.uuid(),
+    thread_id: z.string(),
+    assistant_id: z.uuid(),
+    graph_id: z.string(),
+    status: runStatus,
+    attempt: z.number().int(),
+    metadata: z.record(z.string(), json),
+    kwargs: z.record(z.string(), json),
+    multitask_strategy: z.string(),
+    error: runErrorBody.nullable(),
+    created_at: timestamp,
+    updated_at: timestamp,
+    started_at: timestamp.nullable(),
+    ended_at: timestamp.nullable(),
+  })
+  .meta({ id: "Run" });
 
-const checkpointBody = z.object({
-  thread_id: z.string(),
-  checkpoint_ns: z.string(),
-  checkpoint_id: z.string(),
-  checkpoint_map: z.record(z.string(), json).nullable(),
-}).meta({ id: "Checkpoint" }); // prettier-ignore
+const checkpointBody = z
+  .object({
+    thread_id: z.string(),
+    checkpoint_ns: z.string(),
+    checkpoint_id: z.string(),
+    checkpoint_map: z.record(z.string(), json).nullable(),
+  })
+  .meta({ id: "Checkpoint" });
 
-export const threadState = z.object({
-  values: json,
-  next: z.array(z.string()),
-  tasks: z.array(json),
-  interrupts: z.array(interruptBody),
-  metadata: z.record(z.string(), json).nullable(),
-  created_at: z.string().nullable(),
-  checkpoint: checkpointBody.nullable(),
-  parent_checkpoint: checkpointBody.nullable(),
-}).meta({ id: "ThreadState" }); // prettier-ignore
+export const threadState = z
+  .object({
+    values: json,
+    next: z.array(z.string()),
+    tasks: z.array(json),
+    interrupts: z.array(interruptBody),
+    metadata: z.record(z.string(), json).nullable(),
+    created_at: z.string().nullable(),
+    checkpoint: checkpointBody.nullable(),
+    parent_checkpoint: checkpointBody.nullable(),
+  })
+  .meta({ id: "ThreadState" });
 
-export const graphList = z.object({
-  graphs: z.array(z.object({ name: z.string(), description: z.string().nullable(), error: z.string().optional() })),
-}).meta({ id: "GraphList" }); // prettier-ignore
+export const graphList = z
+  .object({
+    graphs: z.array(z.object({ name: z.string(), description: z.string().nullable(), error: z.string().optional() })),
+  })
+  .meta({ id: "GraphList" });

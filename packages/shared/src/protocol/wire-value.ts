@@ -51,7 +51,16 @@ export function isMessage(value: object): value is BaseMessage {
   return "getType" in value && typeof value.getType === "function" && "content" in value;
 }
 
-const OPTIONAL = ["name", "tool_call_id", "status", "artifact", "tool_calls", "invalid_tool_calls", "tool_call_chunks", "usage_metadata"] as const;
+const OPTIONAL = [
+  "name",
+  "tool_call_id",
+  "status",
+  "artifact",
+  "tool_calls",
+  "invalid_tool_calls",
+  "tool_call_chunks",
+  "usage_metadata",
+] as const;
 
 export function messageToWire(message: BaseMessage): Record<string, unknown> {
   const wire: Record<string, unknown> = {

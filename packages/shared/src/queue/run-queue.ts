@@ -44,16 +44,23 @@ export class RunQueue {
     const { redis, capMs, logger } = this.#options;
     if (redis.status !== "ready") return false;
     const added = this.#queue
-      .add("run", { run_id: dispatch.run_id }, {
-        jobId: `${dispatch.run_id}-${dispatch.attempt}-${dispatch.dispatch}`,
-        timestamp: dispatch.dispatched_at, // Postgres time: the sweep compares it
-      })
+      .add(
+        "run",
+        { run_id: dispatch.run_id },
+        {
+          jobId: `${dispatch.run_id}-${dispatch.attempt}-${dispatch.dispatch}`,
+          timestamp: dispatch.dispatched_at, // Postgres time: the sweep compares it
+        },
+      )
       .then(() => true);
     const gaveUp = new Promise<false>((resolve) => setTimeout(resolve, capMs, false).unref());
     try {
       return await Promise.race([added, gaveUp]);
     } catch (error) {
-      logger.warn({ err: error instanceof Error ? error.message : String(error), run_id: dispatch.run_id }, "not enqueued; the sweep will");
+      logger.warn(
+        { err: error instanceof Error ? error.message : String(error), run_id: dispatch.run_id },
+        "not enqueued; the sweep will",
+      );
       return false;
     } finally {
       added.catch(() => {});

@@ -53,7 +53,9 @@ export async function checkRedisSettings(redis: Redis): Promise<string[]> {
     Array.isArray(reply) ? reply[1] : reply[name];
   const evicts = value(policy, "maxmemory-policy");
   if (evicts !== undefined && evicts !== "noeviction") {
-    warnings.push(`Redis evicts keys (maxmemory-policy ${evicts}): queued jobs can vanish. Set maxmemory-policy noeviction`);
+    warnings.push(
+      `Redis evicts keys (maxmemory-policy ${evicts}): queued jobs can vanish. Set maxmemory-policy noeviction`,
+    );
   }
   if (value(appendOnly, "appendonly") === "no") {
     warnings.push("Redis keeps nothing on disk (appendonly no): a restart loses live streams. Set appendonly yes");

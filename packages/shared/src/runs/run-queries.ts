@@ -1,7 +1,16 @@
 import { toJsonb } from "../postgres/jsonb.ts";
 import type { Queryable } from "../postgres/pool.ts";
 import { retryConflicts } from "../postgres/transaction.ts";
-import type { CancelAction, ClaimedRun, Dispatch, MultitaskStrategy, Run, RunError, RunKwargs, RunStatus } from "./run.ts";
+import type {
+  CancelAction,
+  ClaimedRun,
+  Dispatch,
+  MultitaskStrategy,
+  Run,
+  RunError,
+  RunKwargs,
+  RunStatus,
+} from "./run.ts";
 
 /** The only SQL on `runs`. Create, claim and settle are functions of the migrations: one round trip each. */
 
@@ -25,11 +34,22 @@ export interface NewRun {
 }
 
 export type CreateOutcome =
-  | { outcome: "created"; dispatch: Dispatch | null; cancelled: { run_id: string; was: "pending" | "running" }[]; created_at: string }
+  | {
+      outcome: "created";
+      dispatch: Dispatch | null;
+      cancelled: { run_id: string; was: "pending" | "running" }[];
+      created_at: string;
+    }
   | { outcome: "replayed"; run_id: string; thread_id: string }
   | { outcome: "key_reused" }
   | {
-      outcome: "thread_missing" | "other_graph" | "thread_busy" | "not_interrupted" | "unknown_interrupt" | "several_interrupts";
+      outcome:
+        | "thread_missing"
+        | "other_graph"
+        | "thread_busy"
+        | "not_interrupted"
+        | "unknown_interrupt"
+        | "several_interrupts";
       waiting: string[] | null;
       graph_id: string | null;
       status: string | null;
@@ -42,10 +62,22 @@ export async function createRun(db: Queryable, run: NewRun): Promise<CreateOutco
       name: "run_create",
       text: "select create_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) as result",
       values: [
-        run.tenantId, run.threadId, run.threadMustExist, run.bindGraph, run.runId, run.assistantId, run.graphId,
-        JSON.stringify(run.kwargs), toJsonb(run.metadata), toJsonb(run.threadMetadata), run.strategy, run.delaySeconds,
-        run.resume === undefined ? null : JSON.stringify(run.resume), run.idempotency?.key ?? null, run.idempotency?.requestHash ?? null,
-      ], // prettier-ignore
+        run.tenantId,
+        run.threadId,
+        run.threadMustExist,
+        run.bindGraph,
+        run.runId,
+        run.assistantId,
+        run.graphId,
+        JSON.stringify(run.kwargs),
+        toJsonb(run.metadata),
+        toJsonb(run.threadMetadata),
+        run.strategy,
+        run.delaySeconds,
+        run.resume === undefined ? null : JSON.stringify(run.resume),
+        run.idempotency?.key ?? null,
+        run.idempotency?.requestHash ?? null,
+      ],
     });
     return only(rows).result;
   });
@@ -63,7 +95,13 @@ export type ClaimOutcome =
   | { outcome: "gone" | "not_pending" | "not_due" | "not_head" | "alone" };
 
 /** Makes `holder` the holder of a run. The lease starts at Postgres' clock, after the locks. */
-export async function claimRun(db: Queryable, runId: string, holder: string, leaseSeconds: number, alone: boolean): Promise<ClaimOutcome> {
+export async function claimRun(
+  db: Queryable,
+  runId: string,
+  holder: string,
+  leaseSeconds: number,
+  alone: boolean,
+): Promise<ClaimOutcome> {
   return retryConflicts(async () => {
     const { rows } = await db.query<ClaimOutcome>({
       name: "run_claim",
@@ -93,7 +131,14 @@ export interface Settlement {
 
 export type SettleOutcome =
   | { outcome: "fenced" }
-  | { outcome: "settled"; status: RunStatus | "rollback"; error?: RunError | null; tenant_id: string; thread_id: string; next: Dispatch | null };
+  | {
+      outcome: "settled";
+      status: RunStatus | "rollback";
+      error?: RunError | null;
+      tenant_id: string;
+      thread_id: string;
+      next: Dispatch | null;
+    };
 
 /** Leases that a run may lose while it has a holder to itself. */
 const MAX_SOLO_LOSSES = 3;
@@ -102,16 +147,30 @@ const MAX_SOLO_LOSSES = 3;
  * Ends an attempt, whoever does it. A cancel recorded before wins over the outcome. Releases the thread's next run.
  * `fenced` means that the attempt is not the run's any more; nothing was changed.
  */
-export async function settleRun(db: Queryable, runId: string, attempt: number, settlement: Settlement): Promise<SettleOutcome> {
+export async function settleRun(
+  db: Queryable,
+  runId: string,
+  attempt: number,
+  settlement: Settlement,
+): Promise<SettleOutcome> {
   const json = (value: unknown) => (value === undefined ? null : toJsonb(value));
   return retryConflicts(async () => {
     const { rows } = await db.query<{ result: SettleOutcome }>({
       name: "run_settle",
       text: "select settle_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) as result",
       values: [
-        runId, attempt, settlement.outcome, json(settlement.error), json(settlement.values), json(settlement.interrupts),
-        settlement.hasNext ?? false, settlement.checkpointId ?? null, settlement.reason ?? null, settlement.counts ?? true, MAX_SOLO_LOSSES,
-      ], // prettier-ignore
+        runId,
+        attempt,
+        settlement.outcome,
+        json(settlement.error),
+        json(settlement.values),
+        json(settlement.interrupts),
+        settlement.hasNext ?? false,
+        settlement.checkpointId ?? null,
+        settlement.reason ?? null,
+        settlement.counts ?? true,
+        MAX_SOLO_LOSSES,
+      ],
     });
     return only(rows).result;
   });
@@ -137,7 +196,12 @@ export const RENEW_LEASES = /* sql */ `
   returning runs.run_id, runs.attempt, runs.cancel_action`;
 
 /** Fixes the answers of a run at its first claim, before the graph sees them. False when the lease is lost. */
-export async function storeResumeMap(db: Queryable, runId: string, attempt: number, answers: Record<string, unknown>): Promise<boolean> {
+export async function storeResumeMap(
+  db: Queryable,
+  runId: string,
+  attempt: number,
+  answers: Record<string, unknown>,
+): Promise<boolean> {
   const { rowCount } = await db.query(
     "update runs set resume_map = $3 where run_id = $1 and attempt = $2 and status = 'running'",
     [runId, attempt, JSON.stringify(answers)],
@@ -157,8 +221,12 @@ export async function cancelRun(
 ): Promise<CancelOutcome> {
   return retryConflicts(async () => {
     const { rows } = await db.query<{ result: CancelOutcome }>("select cancel_run($1, $2, $3, $4, $5) as result", [
-      run.tenantId, run.threadId, run.runId, run.action, run.reason ?? null,
-    ]); // prettier-ignore
+      run.tenantId,
+      run.threadId,
+      run.runId,
+      run.action,
+      run.reason ?? null,
+    ]);
     return only(rows).result;
   });
 }
@@ -166,7 +234,12 @@ export async function cancelRun(
 const RUN_COLUMNS = /* sql */ `run_id, tenant_id, thread_id, assistant_id, graph_id, status, kwargs, metadata,
   multitask_strategy, attempt, error, created_at, updated_at, started_at, ended_at`;
 
-export async function getRun(db: Queryable, tenantId: string, threadId: string, runId: string): Promise<Run | undefined> {
+export async function getRun(
+  db: Queryable,
+  tenantId: string,
+  threadId: string,
+  runId: string,
+): Promise<Run | undefined> {
   const { rows } = await db.query<Run>(
     `select ${RUN_COLUMNS} from runs where run_id = $1 and tenant_id = $2 and thread_id = $3`,
     [runId, tenantId, threadId],
@@ -174,8 +247,15 @@ export async function getRun(db: Queryable, tenantId: string, threadId: string, 
   return rows[0];
 }
 
-export async function getRunStatus(db: Queryable, tenantId: string, runId: string): Promise<Pick<Run, "status" | "attempt"> | undefined> {
-  const { rows } = await db.query<Pick<Run, "status" | "attempt">>("select status, attempt from runs where run_id = $1 and tenant_id = $2", [runId, tenantId]);
+export async function getRunStatus(
+  db: Queryable,
+  tenantId: string,
+  runId: string,
+): Promise<Pick<Run, "status" | "attempt"> | undefined> {
+  const { rows } = await db.query<Pick<Run, "status" | "attempt">>(
+    "select status, attempt from runs where run_id = $1 and tenant_id = $2",
+    [runId, tenantId],
+  );
   return rows[0];
 }
 
@@ -218,7 +298,19 @@ export async function getRunEnd(db: Queryable, tenantId: string, runId: string):
 }
 
 /** Runs that are running under a lease that ran out. */
-export async function listExpired(db: Queryable, limit: number): Promise<{ run_id: string; attempt: number; tenant_id: string; thread_id: string; graph_id: string; cancel_action: CancelAction | null }[]> {
+export async function listExpired(
+  db: Queryable,
+  limit: number,
+): Promise<
+  {
+    run_id: string;
+    attempt: number;
+    tenant_id: string;
+    thread_id: string;
+    graph_id: string;
+    cancel_action: CancelAction | null;
+  }[]
+> {
   const { rows } = await db.query(
     `select run_id, attempt, tenant_id, thread_id, graph_id, cancel_action from runs where status = 'running' and lease_expires_at < clock_timestamp()
       order by lease_expires_at limit $1`,
@@ -231,7 +323,12 @@ export async function listExpired(db: Queryable, limit: number): Promise<{ run_i
  * Pending runs that the queue does not hold: those whose time has come, and those dispatched before `oldestWaitingMs`
  * (Postgres time, ms), which a first-in-first-out queue would have delivered. Costs what is stranded, not what is pending.
  */
-export async function listStranded(db: Queryable, oldestWaitingMs: number | null, slackSeconds: number, limit: number): Promise<string[]> {
+export async function listStranded(
+  db: Queryable,
+  oldestWaitingMs: number | null,
+  slackSeconds: number,
+  limit: number,
+): Promise<string[]> {
   const { rows } = await db.query<{ run_id: string }>({
     name: "runs_stranded",
     text: `(select run_id from runs where status = 'pending' and ready_at <= clock_timestamp() order by ready_at limit $3)

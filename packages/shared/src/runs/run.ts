@@ -15,8 +15,24 @@ export type RunEvent = "claim" | "finish" | "fail" | "time_out" | "stop" | "hand
  * An end is final: a retry is a new run.
  */
 export const TRANSITIONS: Record<RunStatus, Record<RunEvent, RunStatus | "refused">> = {
-  pending: { claim: "running", finish: "refused", fail: "refused", time_out: "refused", stop: "interrupted", hand_over: "refused", lose: "refused" },
-  running: { claim: "refused", finish: "success", fail: "error", time_out: "timeout", stop: "interrupted", hand_over: "pending", lose: "pending" },
+  pending: {
+    claim: "running",
+    finish: "refused",
+    fail: "refused",
+    time_out: "refused",
+    stop: "interrupted",
+    hand_over: "refused",
+    lose: "refused",
+  },
+  running: {
+    claim: "refused",
+    finish: "success",
+    fail: "error",
+    time_out: "timeout",
+    stop: "interrupted",
+    hand_over: "pending",
+    lose: "pending",
+  },
   success: ended(),
   error: ended(),
   timeout: ended(),
@@ -24,7 +40,15 @@ export const TRANSITIONS: Record<RunStatus, Record<RunEvent, RunStatus | "refuse
 };
 
 function ended(): Record<RunEvent, "refused"> {
-  return { claim: "refused", finish: "refused", fail: "refused", time_out: "refused", stop: "refused", hand_over: "refused", lose: "refused" };
+  return {
+    claim: "refused",
+    finish: "refused",
+    fail: "refused",
+    time_out: "refused",
+    stop: "refused",
+    hand_over: "refused",
+    lose: "refused",
+  };
 }
 
 export function isFinal(status: RunStatus): boolean {

@@ -16,7 +16,10 @@ export interface Thread {
 const COLUMNS = `tenant_id, thread_id, graph_id, status, "values", interrupts`;
 
 export async function getThread(db: Queryable, tenantId: string, threadId: string): Promise<Thread | undefined> {
-  const { rows } = await db.query<Thread>(`select ${COLUMNS} from threads where tenant_id = $1 and thread_id = $2`, [tenantId, threadId]);
+  const { rows } = await db.query<Thread>(`select ${COLUMNS} from threads where tenant_id = $1 and thread_id = $2`, [
+    tenantId,
+    threadId,
+  ]);
   return rows[0];
 }
 
@@ -24,8 +27,15 @@ export async function getThread(db: Queryable, tenantId: string, threadId: strin
  * Takes the thread's row for an edit. While the transaction lasts no run of the thread can start: a claim takes the row first.
  * @returns the thread and whether a run of it is pending or running.
  */
-export async function lockThread(client: PoolClient, tenantId: string, threadId: string): Promise<(Thread & { in_flight: boolean }) | undefined> {
-  const { rows } = await client.query<Thread>(`select ${COLUMNS} from threads where tenant_id = $1 and thread_id = $2 for update`, [tenantId, threadId]);
+export async function lockThread(
+  client: PoolClient,
+  tenantId: string,
+  threadId: string,
+): Promise<(Thread & { in_flight: boolean }) | undefined> {
+  const { rows } = await client.query<Thread>(
+    `select ${COLUMNS} from threads where tenant_id = $1 and thread_id = $2 for update`,
+    [tenantId, threadId],
+  );
   const [thread] = rows;
   if (thread === undefined) return undefined;
   const runs = await client.query(
@@ -42,7 +52,12 @@ export interface EditedState {
 }
 
 /** Writes what an edit has made of the thread. The caller holds its row. */
-export async function storeEditedState(client: PoolClient, tenantId: string, threadId: string, state: EditedState): Promise<void> {
+export async function storeEditedState(
+  client: PoolClient,
+  tenantId: string,
+  threadId: string,
+  state: EditedState,
+): Promise<void> {
   await client.query(
     `update threads set "values" = $3, values_run_id = null, interrupts = $4, status = $5, settled_status = $5, error = null,
             updated_at = clock_timestamp(), state_updated_at = clock_timestamp()
@@ -56,7 +71,10 @@ export type DeleteOutcome = { outcome: "missing" | "running" } | { outcome: "del
 /** Erases a thread with its runs, checkpoints and keys, unless a run of it is running. */
 export async function deleteThread(db: Queryable, tenantId: string, threadId: string): Promise<DeleteOutcome> {
   return retryConflicts(async () => {
-    const { rows } = await db.query<{ result: DeleteOutcome }>("select delete_thread($1, $2) as result", [tenantId, threadId]);
+    const { rows } = await db.query<{ result: DeleteOutcome }>("select delete_thread($1, $2) as result", [
+      tenantId,
+      threadId,
+    ]);
     return rows[0]?.result ?? { outcome: "missing" };
   });
 }

@@ -7,11 +7,33 @@ export interface Fence {
   attempt: number;
 }
 
-export type BlobRow = [threadId: string, ns: string, channel: string, version: string, type: string, blob: Buffer | null];
+export type BlobRow = [
+  threadId: string,
+  ns: string,
+  channel: string,
+  version: string,
+  type: string,
+  blob: Buffer | null,
+];
 export type WriteRow = [
-  threadId: string, ns: string, checkpointId: string, taskId: string, idx: number, channel: string, type: string, blob: Buffer, taskPath: string,
-]; // prettier-ignore
-export type CheckpointRowIn = [threadId: string, ns: string, checkpointId: string, parentId: string | null, checkpoint: string, metadata: string];
+  threadId: string,
+  ns: string,
+  checkpointId: string,
+  taskId: string,
+  idx: number,
+  channel: string,
+  type: string,
+  blob: Buffer,
+  taskPath: string,
+];
+export type CheckpointRowIn = [
+  threadId: string,
+  ns: string,
+  checkpointId: string,
+  parentId: string | null,
+  checkpoint: string,
+  metadata: string,
+];
 
 /** Rows of one `put` or `putWrites`. `bytes` is their size, roughly. */
 export interface CheckpointRows {
@@ -44,7 +66,11 @@ export function selectById(threadId: string, ns: string, checkpointId: string): 
 }
 
 /** What the tasks of the parent's step send to nodes of this one, in the order in which LangGraph applies it. */
-export function selectPendingSends(row: { thread_id: string; checkpoint_ns: string; parent_checkpoint_id: string | null }): QueryConfig {
+export function selectPendingSends(row: {
+  thread_id: string;
+  checkpoint_ns: string;
+  parent_checkpoint_id: string | null;
+}): QueryConfig {
   return {
     text: `select type, blob_text(type, blob) as value from checkpoint_writes
             where thread_id = $1 and checkpoint_ns = $2 and checkpoint_id = $3 and channel = '__pregel_tasks'
@@ -76,7 +102,10 @@ export function selectList(filter: ListFilter): QueryConfig {
   if (filter.checkpointId !== undefined) add(filter.checkpointId, (p) => `k.checkpoint_id = ${p}`);
   if (filter.metadata !== undefined) add(filter.metadata, (p) => `k.metadata @> ${p}::jsonb`);
   if (filter.before !== undefined) {
-    add(filter.before, (p) => `k.seq < (select min(b.seq) from checkpoints b where b.thread_id = $1 and b.checkpoint_id = ${p})`);
+    add(
+      filter.before,
+      (p) => `k.seq < (select min(b.seq) from checkpoints b where b.thread_id = $1 and b.checkpoint_id = ${p})`,
+    );
   }
   let text = `select ${COLUMNS} from checkpoints k where ${where.join(" and ")} order by k.seq desc`;
   if (filter.limit !== undefined) {
@@ -179,7 +208,8 @@ export function writeUnfenced(rows: CheckpointRows): QueryConfig[] {
   return statements;
 }
 
-const columns = (rows: unknown[][], n: number): unknown[][] => Array.from({ length: n }, (_, i) => rows.map((row) => row[i]));
+const columns = (rows: unknown[][], n: number): unknown[][] =>
+  Array.from({ length: n }, (_, i) => rows.map((row) => row[i]));
 
 /** The last row wins where a group holds one key twice: `on conflict do update` may touch a row only once per statement. */
 function unique(rows: unknown[][], keyLength: number): unknown[][] {

@@ -34,13 +34,18 @@ export async function toTuple(row: CheckpointRow, threadId: string, runId?: stri
     configurable: { thread_id: threadId, checkpoint_ns: row.checkpoint_ns, checkpoint_id: checkpointId },
   });
   const writes = (row.pending_writes ?? []).filter(
-    ([taskId, channel, , , writer]) => !(taskId === NULL_TASK_ID && channel === RESUME && (runId === undefined || writer !== runId)),
+    ([taskId, channel, , , writer]) =>
+      !(taskId === NULL_TASK_ID && channel === RESUME && (runId === undefined || writer !== runId)),
   );
   const [values, metadata, pendingWrites] = await Promise.all([
     loadValues(row.channel_values ?? []),
     revive(row.metadata) as Promise<CheckpointMetadata>,
     Promise.all(
-      writes.map(async ([taskId, channel, type, value]): Promise<[string, string, unknown]> => [taskId, channel, await loadBlob(type, value)]),
+      writes.map(async ([taskId, channel, type, value]): Promise<[string, string, unknown]> => [
+        taskId,
+        channel,
+        await loadBlob(type, value),
+      ]),
     ),
   ]);
   return {

@@ -61,14 +61,28 @@ test("what a saver remembers of its thread is what Postgres holds", async () => 
   const first = await holdNewRun(pool);
   const { thread_id: threadId, run_id: runId } = first.run;
   const put = await first.saver.put(at(threadId), checkpoint({ a: [1] }), METADATA, { a: 1 });
-  await first.saver.putWrites(put, [["a", 1], ["b", 2]], "task 1"); // prettier-ignore
+  await first.saver.putWrites(
+    put,
+    [
+      ["a", 1],
+      ["b", 2],
+    ],
+    "task 1",
+  );
   await first.saver.putWrites(put, [["__interrupt__", [{ value: "?" }]]], "task 2");
 
   await pool.query("update runs set lease_expires_at = now() - interval '1 s' where run_id = $1", [runId]);
   await pool.query("select settle_run($1, 1, 'lost', null, null, null, false, null, null, true, 3)", [runId]);
   const second = openSaver(pool, await holdRun(pool, runId));
   await second.saver.getTuple(at(threadId));
-  await second.saver.putWrites(put, [["a", 1], ["b", 3]], "task 1"); // prettier-ignore
+  await second.saver.putWrites(
+    put,
+    [
+      ["a", 1],
+      ["b", 3],
+    ],
+    "task 1",
+  );
   await second.saver.putWrites(put, [["__resume__", ["yes"]]], "task 2");
 
   const remembered = await second.saver.getTuple(at(threadId));

@@ -1,5 +1,13 @@
 import type { RunnableConfig } from "@langchain/core/runnables";
-import { copyCheckpoint, WRITES_IDX_MAP, type ChannelVersions, type Checkpoint, type CheckpointMetadata, type CheckpointTuple, type PendingWrite } from "@langchain/langgraph-checkpoint";
+import {
+  copyCheckpoint,
+  WRITES_IDX_MAP,
+  type ChannelVersions,
+  type Checkpoint,
+  type CheckpointMetadata,
+  type CheckpointTuple,
+  type PendingWrite,
+} from "@langchain/langgraph-checkpoint";
 import type { Pool } from "../../postgres/pool.ts";
 import type { Fence } from "./checkpoint-queries.ts";
 import type { CheckpointRow } from "./checkpoint-row.ts";
@@ -51,12 +59,18 @@ export class FencedSaver extends ThreadSaver {
     const { threadId, ns, checkpointId } = addressOf(config);
     if (ns === "") {
       if (this.#head === undefined && checkpointId === undefined) return undefined; // a new thread
-      if (this.#head !== undefined && (checkpointId ?? this.#head.checkpointId) === this.#head.checkpointId) return this.#head.read(threadId);
+      if (this.#head !== undefined && (checkpointId ?? this.#head.checkpointId) === this.#head.checkpointId)
+        return this.#head.read(threadId);
     }
     return super.getTuple(config);
   }
 
-  override async put(config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata, versions: ChannelVersions): Promise<RunnableConfig> {
+  override async put(
+    config: RunnableConfig,
+    checkpoint: Checkpoint,
+    metadata: CheckpointMetadata,
+    versions: ChannelVersions,
+  ): Promise<RunnableConfig> {
     const { fence, writer, signal } = this.#options;
     const owned = { ...this.#options.metadata, ...metadata, run_id: fence.runId, attempt: fence.attempt };
     const rows = this.checkpointRows(config, checkpoint, owned, versions);
@@ -76,7 +90,12 @@ export class FencedSaver extends ThreadSaver {
     return stored;
   }
 
-  override async putWrites(config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath = ""): Promise<void> {
+  override async putWrites(
+    config: RunnableConfig,
+    writes: PendingWrite[],
+    taskId: string,
+    taskPath = "",
+  ): Promise<void> {
     const { fence, writer, signal } = this.#options;
     const rows = this.writeRows(config, writes, taskId, taskPath);
     await writer.write(fence, rows, signal);

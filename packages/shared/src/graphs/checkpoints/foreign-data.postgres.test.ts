@@ -39,7 +39,14 @@ const foreign: Record<string, unknown> = {
   "an undefined": { lc: 2, type: "undefined" },
   "our own mark": { __flotilla_plain__: [["lc", 1]] },
   "our own mark with something else": { __flotilla_plain__: "x", lc: 2 },
-  "our own mark inside our own mark": { __flotilla_plain__: { __flotilla_plain__: [["lc", 2], ["type", "undefined"]] } }, // prettier-ignore
+  "our own mark inside our own mark": {
+    __flotilla_plain__: {
+      __flotilla_plain__: [
+        ["lc", 2],
+        ["type", "undefined"],
+      ],
+    },
+  },
   "an unknown version": { lc: 99, type: "constructor", id: ["x"] },
   "a NUL": "a\0b",
   "a lone surrogate": "a\ud800b",

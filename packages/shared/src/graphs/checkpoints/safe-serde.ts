@@ -163,7 +163,8 @@ function reviveNative(envelope: Envelope): unknown {
   try {
     if (id[0] === "Set" && Array.isArray(first)) return new Set(first);
     if (id[0] === "Map" && Array.isArray(first)) return new Map(first as [unknown, unknown][]);
-    if (id[0] === "RegExp" && typeof first === "string") return new RegExp(first, typeof second === "string" ? second : "");
+    if (id[0] === "RegExp" && typeof first === "string")
+      return new RegExp(first, typeof second === "string" ? second : "");
     if (id[0] === "Error" && typeof first === "string") return new Error(first);
     if (id[0] === "Uint8Array" && Array.isArray(first)) return new Uint8Array(first as number[]);
   } catch {

@@ -14,7 +14,14 @@ import { PostgresSaver } from "@langchain/langgraph-checkpoint-postgres";
 import type { Pool, PoolClient, Queryable } from "../../postgres/pool.ts";
 import { toJsonb } from "../../postgres/jsonb.ts";
 import { dumps, SafeSerde } from "./safe-serde.ts";
-import { selectById, selectLatest, selectList, selectPendingSends, writeUnfenced, type CheckpointRows } from "./checkpoint-queries.ts";
+import {
+  selectById,
+  selectLatest,
+  selectList,
+  selectPendingSends,
+  writeUnfenced,
+  type CheckpointRows,
+} from "./checkpoint-queries.ts";
 import { loadBlob, toTuple, type CheckpointRow } from "./checkpoint-row.ts";
 
 /** Metadata that a saver adds to every checkpoint. Server-owned: a client's metadata cannot set `run_id` or `attempt`. */
@@ -82,7 +89,12 @@ export class ThreadSaver extends PostgresSaver {
     throw new Error("This saver only reads");
   }
 
-  override putWrites(_config: RunnableConfig, _writes: PendingWrite[], _taskId: string, _taskPath?: string): Promise<void> {
+  override putWrites(
+    _config: RunnableConfig,
+    _writes: PendingWrite[],
+    _taskId: string,
+    _taskPath?: string,
+  ): Promise<void> {
     throw new Error("This saver only reads");
   }
 
@@ -103,7 +115,8 @@ export class ThreadSaver extends PostgresSaver {
     if (rows.length === 0) return;
     const versions = Object.values(checkpoint.channel_versions) as number[];
     checkpoint.channel_values[TASKS] = await Promise.all(rows.map(({ type, value }) => loadBlob(type, value)));
-    checkpoint.channel_versions[TASKS] = versions.length > 0 ? maxChannelVersion(...versions) : this.getNextVersion(undefined);
+    checkpoint.channel_versions[TASKS] =
+      versions.length > 0 ? maxChannelVersion(...versions) : this.getNextVersion(undefined);
   }
 
   protected storedThreadId(threadId: string): string {
@@ -111,7 +124,12 @@ export class ThreadSaver extends PostgresSaver {
   }
 
   /** The rows of one checkpoint. Only channels with a new version are stored again. */
-  protected checkpointRows(config: RunnableConfig, checkpoint: Checkpoint, metadata: object, versions: ChannelVersions): CheckpointRows {
+  protected checkpointRows(
+    config: RunnableConfig,
+    checkpoint: Checkpoint,
+    metadata: object,
+    versions: ChannelVersions,
+  ): CheckpointRows {
     const { threadId, ns, checkpointId: parentId } = addressOf(config);
     const stored = this.storedThreadId(threadId);
     const { channel_values: values, ...rest } = checkpoint;
@@ -121,14 +139,28 @@ export class ThreadSaver extends PostgresSaver {
     });
     const checkpointText = toJsonb(rest);
     const metadataText = toJsonb(JSON.parse(dumps(metadata)));
-    const bytes = blobs.reduce((sum, [, , , , , blob]) => sum + (blob?.length ?? 0), checkpointText.length + metadataText.length);
-    return { blobs, writes: [], checkpoints: [[stored, ns, checkpoint.id, parentId ?? null, checkpointText, metadataText]], bytes };
+    const bytes = blobs.reduce(
+      (sum, [, , , , , blob]) => sum + (blob?.length ?? 0),
+      checkpointText.length + metadataText.length,
+    );
+    return {
+      blobs,
+      writes: [],
+      checkpoints: [[stored, ns, checkpoint.id, parentId ?? null, checkpointText, metadataText]],
+      bytes,
+    };
   }
 
   /** The rows of a task's writes. */
-  protected writeRows(config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath: string): CheckpointRows {
+  protected writeRows(
+    config: RunnableConfig,
+    writes: PendingWrite[],
+    taskId: string,
+    taskPath: string,
+  ): CheckpointRows {
     const { threadId, ns, checkpointId } = addressOf(config);
-    if (checkpointId === undefined) throw new Error("Writes belong to a checkpoint: configurable.checkpoint_id is missing");
+    if (checkpointId === undefined)
+      throw new Error("Writes belong to a checkpoint: configurable.checkpoint_id is missing");
     const stored = this.storedThreadId(threadId);
     let bytes = 0;
     const rows = writes.map(([channel, value], i): CheckpointRows["writes"][number] => {
@@ -149,12 +181,22 @@ export class EditSaver extends ThreadSaver {
     this.#metadata = metadata;
   }
 
-  override async put(config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata, versions: ChannelVersions): Promise<RunnableConfig> {
+  override async put(
+    config: RunnableConfig,
+    checkpoint: Checkpoint,
+    metadata: CheckpointMetadata,
+    versions: ChannelVersions,
+  ): Promise<RunnableConfig> {
     await this.#store(this.checkpointRows(config, checkpoint, { ...this.#metadata, ...metadata }, versions));
     return storedConfig(config, checkpoint.id);
   }
 
-  override async putWrites(config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath = ""): Promise<void> {
+  override async putWrites(
+    config: RunnableConfig,
+    writes: PendingWrite[],
+    taskId: string,
+    taskPath = "",
+  ): Promise<void> {
     await this.#store(this.writeRows(config, writes, taskId, taskPath));
   }
 
@@ -174,7 +216,11 @@ export function addressOf(config: RunnableConfig): CheckpointAddress {
   const configurable = (config.configurable ?? {}) as Record<string, string | undefined>;
   const threadId = configurable["thread_id"];
   if (threadId === undefined) throw new Error("configurable.thread_id is missing");
-  return { threadId, ns: configurable["checkpoint_ns"] ?? "", checkpointId: configurable["checkpoint_id"] || undefined };
+  return {
+    threadId,
+    ns: configurable["checkpoint_ns"] ?? "",
+    checkpointId: configurable["checkpoint_id"] || undefined,
+  };
 }
 
 /** The config of a checkpoint that was just stored. */
