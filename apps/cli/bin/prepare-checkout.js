@@ -55,26 +55,22 @@ function packagesIn(lockFile) {
   return JSON.parse(readFileSync(lockFile, "utf8")).packages ?? {};
 }
 
-/**
- * Installs what the lock says and leaves the lock as it is. Not `npm ci`: that refuses a lock without an entry for every
- * platform's variant of every tool, and npm writes entries only for those that it could see.
- */
+/** Installs exactly what the lock says. */
 async function installDependencies() {
   const started = performance.now();
-  console.log("Installing dependencies (npm install), once …");
+  console.log("Installing dependencies (npm ci), once …");
   const { command, args } = npmCommand();
   // The compiler is a development dependency: it has to come along whatever NODE_ENV says.
   const install = [
     ...args,
-    "install",
-    "--no-save",
+    "ci",
     "--include=dev",
     "--include=optional",
     "--loglevel=error",
     "--no-audit",
     "--no-fund",
   ];
-  await run(command, install, { part: "dependencies", fix: "npm install" });
+  await run(command, install, { part: "dependencies", fix: "npm ci" });
   console.log(`✔ dependencies  ${seconds(started)}`);
 }
 
