@@ -10,7 +10,7 @@ const State = Annotation.Root({
 });
 
 /** One step; `way` says what is wrong with it. */
-async function step(state: typeof State.State, config: LangGraphRunnableConfig) {
+async function takeStep(state: typeof State.State, config: LangGraphRunnableConfig) {
   const n = state.log.length + 1;
   const run = String(config.configurable?.["run_id"]);
   effect({ run, step: n, solo: process.env["FLOTILLA_SOLO_RUN"] === run });
@@ -18,6 +18,12 @@ async function step(state: typeof State.State, config: LangGraphRunnableConfig) 
   if (state.way === "kill each step" && isFirstTime(run, n)) process.kill(process.pid, "SIGKILL");
   if (state.way === "reject") {
     void Promise.reject(new Error("nobody awaits this"));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  if (state.way === "throw") {
+    setTimeout(() => {
+      throw new Error("nobody catches this");
+    }, 10);
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
   if (state.way === "compute") computeFor(4_000);
@@ -35,7 +41,7 @@ function computeFor(ms: number): void {
 }
 
 export const graph = new StateGraph(State)
-  .addNode("step", step)
+  .addNode("step", takeStep)
   .addEdge(START, "step")
   .addConditionalEdges("step", (state) => (state.log.length >= (state.steps ?? 1) ? END : "step"), ["step", END])
   .compile();

@@ -4,7 +4,8 @@ import type { Lease } from "./lease.ts";
 
 /**
  * Ties what runs asynchronously to the run whose code started it, so that a promise that a node forgot to await fails that
- * run and not the nine others on the worker.
+ * run and not the nine others on the worker. An exception that nobody catches, in a timer say, ends the process (see
+ * stopOnSignals), but its run fails as well: handed over like the others, it would end one worker after the other.
  */
 export class RunContext {
   readonly #storage = new AsyncLocalStorage<Lease>();
@@ -13,12 +14,13 @@ export class RunContext {
     return this.#storage.run(lease, work);
   }
 
-  /** Handles unhandled rejections of the process. */
+  /** Handles unhandled rejections of the process, and finds the run of an uncaught exception. */
   install(logger: Logger): void {
     process.on("unhandledRejection", (reason) => {
       const lease = this.#storage.getStore();
       logger.error({ err: reason, attributed: lease !== undefined }, "a rejection was not handled");
       lease?.abort(reason instanceof Error ? reason : new Error(String(reason)));
     });
+    process.on("uncaughtException", (error) => this.#storage.getStore()?.abort(error));
   }
 }
