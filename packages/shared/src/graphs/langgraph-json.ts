@@ -10,10 +10,13 @@ import { InvalidGraphConfig, messageOf } from "../errors.ts";
  */
 const graphEntry = z.union([z.string(), z.looseObject({ path: z.string(), description: z.string().optional() })]);
 const schema = z.looseObject({
-  graphs: z.record(
-    z.string().regex(/^[A-Za-z0-9._-]{1,128}$/, "a graph id is made of letters, digits, '.', '_' and '-'"),
-    graphEntry,
-  ),
+  graphs: z.record(z.string(), graphEntry).superRefine((graphs, context) => {
+    for (const id of Object.keys(graphs)) {
+      if (/^[A-Za-z0-9._-]{1,128}$/.test(id)) continue;
+      const message = "a graph id is made of 1 to 128 letters, digits, '.', '_' and '-'";
+      context.addIssue({ code: "custom", path: [id], message });
+    }
+  }),
   env: z.union([z.string(), z.record(z.string(), z.coerce.string()), z.array(z.string())]).optional(),
   node_version: z.coerce.string().optional(),
   python_version: z.never({ error: "this server runs LangGraph.js graphs only; remove python_version" }).optional(),

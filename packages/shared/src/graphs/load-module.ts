@@ -4,12 +4,24 @@ let typescript: Promise<unknown> | undefined;
 
 /**
  * Imports a graph's module. TypeScript files are loaded without a build, through tsx, which is registered only when the first
- * one is asked for: a production image of compiled graphs does not pay for it.
+ * one is asked for: a production image of compiled graphs does not pay for it. In a package without `"type": "module"` a .ts
+ * file is CommonJS, which has loader hooks of its own.
+ * @returns its exports; those of a CommonJS module as well, which Node shows under `default` only.
  */
 export async function loadModule(file: string): Promise<Record<string, unknown>> {
   if (/\.[cm]?tsx?$/.test(file)) {
-    typescript ??= import("tsx/esm/api").then(({ register }) => register());
+    typescript ??= registerTypeScript();
     await typescript;
   }
-  return (await import(pathToFileURL(file).href)) as Record<string, unknown>;
+  const module = (await import(pathToFileURL(file).href)) as Record<string, unknown>;
+  const inner = module["default"];
+  return typeof inner === "object" && inner !== null && !("lc_runnable" in inner)
+    ? { ...(inner as object), ...module }
+    : module;
+}
+
+async function registerTypeScript(): Promise<void> {
+  const [esm, cjs] = await Promise.all([import("tsx/esm/api"), import("tsx/cjs/api")]);
+  cjs.register();
+  esm.register();
 }
