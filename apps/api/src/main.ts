@@ -163,6 +163,7 @@ try {
   stopOnSignals({
     logger,
     exit: (code) => process.exit(code),
+    deadlineMs: config.SHUTDOWN_GRACE_SECS * 1000,
     stop: async () => {
       stopping = true;
       const closed = new Promise((resolve) => server.close(resolve));

@@ -108,6 +108,7 @@ try {
   stopOnSignals({
     logger,
     exit: (code) => process.exit(code),
+    deadlineMs: config.SHUTDOWN_GRACE_SECS * 1000,
     stop: async () => {
       draining.abort();
       await worker.drain(config.SHUTDOWN_GRACE_SECS - ABORT_BEFORE_END_SECS);

@@ -45,7 +45,7 @@ export function startWorker({ parts, soloRun, executeRun, openConsumer, watchdog
       if (consumer.active > 0) logger.info({ runs: consumer.active }, "handing over what runs");
       await handOver(parts, consumer.idle(), graceSeconds);
       await Promise.race([stopped, delay(STOP_TAKING_MS)]);
-      await consumer.close();
+      await Promise.race([consumer.close(), delay(STOP_TAKING_MS)]); // without Redis it would wait for ever
     },
   };
 }

@@ -29,40 +29,51 @@ export async function runGraph(options: RunGraphOptions): Promise<RunOutcome> {
   }
 }
 
-async function streamPlain({ graph, run, input, checkpointId, events, signal, control }: RunGraphOptions): Promise<void> {
-  const subgraphs = run.kwargs.stream_subgraphs === true;
-  const stream = await graph.stream(input, {
-    ...toRunConfig(run, checkpointId),
-    streamMode: engineModes(run.kwargs.stream_mode) as never,
-    subgraphs,
-    signal,
-    control,
-  } as never);
-  for await (const chunk of stream as AsyncIterable<unknown[]>) {
-    if (subgraphs) events.chunk(chunk[0] as string[], chunk[1] as string, chunk[2]);
-    else events.chunk([], chunk[0] as string, chunk[1]);
-  }
+/** A chunk as LangGraph yields it when it is asked for several modes with subgraphs. */
+type Chunk = [namespace: string[], mode: string, payload: unknown];
+
+async function streamPlain(options: RunGraphOptions): Promise<void> {
+  const stream = await options.graph.stream(options.input, streamOptions(options) as never);
+  for await (const chunk of stream as AsyncIterable<Chunk>) emit(options, chunk);
 }
 
 /** Mode `events` needs LangChain's event stream; the chunks of the other modes come in it, as chunks of the root. */
-async function streamWithEvents({ graph, run, input, checkpointId, events, signal, control }: RunGraphOptions): Promise<void> {
-  const subgraphs = run.kwargs.stream_subgraphs === true;
-  const stream = graph.streamEvents(input, {
+async function streamWithEvents(options: RunGraphOptions): Promise<void> {
+  const { graph, run, input, events } = options;
+  const stream = graph.streamEvents(input, { ...streamOptions(options), version: "v2" } as never);
+  for await (const event of stream as unknown as AsyncIterable<LangChainEvent>) {
+    if (event.tags?.includes("langsmith:hidden")) continue;
+    const isChunk = event.event === "on_chain_stream" && event.run_id === run.run_id && Array.isArray(event.data.chunk);
+    if (isChunk) emit(options, event.data.chunk as Chunk);
+    else events.event(event);
+  }
+}
+
+interface LangChainEvent {
+  event: string;
+  run_id: string;
+  tags?: string[];
+  data: { chunk?: unknown };
+}
+
+function streamOptions({ run, checkpointId, signal, control }: RunGraphOptions): Record<string, unknown> {
+  return {
     ...toRunConfig(run, checkpointId),
-    version: "v2",
-    streamMode: engineModes(run.kwargs.stream_mode) as never,
-    subgraphs,
+    streamMode: engineModes(run.kwargs.stream_mode),
+    subgraphs: true,
     signal,
     control,
-  } as never);
-  for await (const event of stream as unknown as AsyncIterable<{ event: string; run_id: string; tags?: string[]; data: { chunk?: unknown } }>) {
-    if (event.tags?.includes("langsmith:hidden")) continue;
-    if (event.event === "on_chain_stream" && event.run_id === run.run_id && Array.isArray(event.data.chunk)) {
-      const chunk = event.data.chunk as unknown[];
-      if (subgraphs) events.chunk(chunk[0] as string[], chunk[1] as string, chunk[2]);
-      else events.chunk([], chunk[0] as string, chunk[1]);
-    } else {
-      events.event(event);
-    }
-  }
+  };
+}
+
+/** Modes whose events of a subgraph show as the root's when subgraphs were not asked for. */
+const SHOWN_AS_ROOT = new Set(["messages", "custom", "tools"]);
+
+/**
+ * LangGraph is always asked for subgraphs: it would keep their tokens back otherwise, and clients that did not ask for
+ * subgraphs still get those, as tokens of the root. Everything else of a subgraph is for clients that asked.
+ */
+function emit({ run, events }: RunGraphOptions, [namespace, mode, payload]: Chunk): void {
+  if (namespace.length === 0 || run.kwargs.stream_subgraphs === true) events.chunk(namespace, mode, payload);
+  else if (SHOWN_AS_ROOT.has(mode)) events.chunk([], mode, payload);
 }

@@ -25,6 +25,8 @@ export const ENDED_TTL_MS = 900_000;
 /** Shortest time between two appends, in ms: chunks of a token stream go out together. */
 const BATCH_MS = 4;
 const RETRY_MS = 200;
+/** How long the end of a run waits for its events to reach Redis, in ms. */
+const FLUSH_MS = 1_500;
 /** An entry holds at most this much, or one event. In characters. */
 const MAX_ENTRY = 64_000;
 
@@ -90,14 +92,22 @@ export class EventLog {
     this.#flushing ??= this.#flushAll();
   }
 
-  /** Waits until everything appended so far is in Redis, or cannot be. */
-  async flush(): Promise<void> {
+  /** Waits until everything appended so far is in Redis, but not longer than `maxMs`: a run never waits for Redis. */
+  async flush(maxMs = FLUSH_MS): Promise<void> {
+    if (this.#flushing === undefined) return;
+    const late = new AbortController();
+    const patience = delay(maxMs, undefined, { ref: false, signal: late.signal }).catch(() => {});
+    await Promise.race([this.#idle(), patience]);
+    late.abort();
+  }
+
+  async #idle(): Promise<void> {
     while (this.#flushing !== undefined) await this.#flushing;
   }
 
   /** Appends the one `end` of this attempt, after all else, and lets the stream expire. */
   async end(data: string): Promise<void> {
-    await Promise.race([this.flush(), delay(2_000, undefined, { ref: false })]);
+    await this.flush();
     if (this.#refused) return;
     const { redis, prefix, runId, attempt } = this.#options;
     this.#refused = true;
@@ -112,7 +122,7 @@ export class EventLog {
 
   /** Tells waiting clients that the run goes on elsewhere; no event. */
   async close(): Promise<void> {
-    await Promise.race([this.flush(), delay(2_000, undefined, { ref: false })]);
+    await this.flush();
     this.#refused = true;
   }
 

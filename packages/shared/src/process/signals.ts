@@ -4,6 +4,8 @@ export interface StopOptions {
   logger: Logger;
   /** Ends what the process does, within its grace period. */
   stop(reason: string): Promise<void>;
+  /** When the process ends whatever `stop` does, in ms from the signal. */
+  deadlineMs: number;
   /** Ends the process; injected so that only `main.ts` touches `process.exit`. */
   exit(code: number): void;
 }
@@ -13,7 +15,7 @@ export interface StopOptions {
  * whoever does not want to wait. SIGHUP counts as well: a closed terminal must not leave a fleet behind.
  * An uncaught exception drains and exits with 1: after it nothing in the process can be trusted for long.
  */
-export function stopOnSignals({ logger, stop, exit }: StopOptions): void {
+export function stopOnSignals({ logger, stop, deadlineMs, exit }: StopOptions): void {
   let stopping = false;
   const begin = (reason: string, code: number) => {
     if (stopping) {
@@ -24,6 +26,10 @@ export function stopOnSignals({ logger, stop, exit }: StopOptions): void {
     }
     stopping = true;
     logger.info({ reason }, "stopping");
+    setTimeout(() => {
+      logger.error("did not stop in time: exiting");
+      exit(1);
+    }, deadlineMs).unref();
     stop(reason).then(
       () => exit(code),
       (error: unknown) => {
