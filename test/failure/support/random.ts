@@ -21,3 +21,12 @@ export function testSeed(): number {
   console.log(`FLOTILLA_SEED=${seed}`);
   return seed;
 }
+
+export function shuffle<T>(random: () => number, items: readonly T[]): T[] {
+  const shuffled = [...items];
+  for (let i = shuffled.length - 1; i > 0; i--) {
+    const j = randomInt(random, 0, i);
+    [shuffled[i], shuffled[j]] = [shuffled[j] as T, shuffled[i] as T];
+  }
+  return shuffled;
+}

@@ -89,7 +89,9 @@ async function attempt(deps: ExecuteRunDeps, { run, latest, applied, lease }: At
   deps.observe("ended", run, settled.status);
   if (settled.status === "pending") return log.close();
   if (settled.error) log.append("error", JSON.stringify(settled.error));
+  await deps.failpoint("before_end");
   await log.end(JSON.stringify({ run_id: run.run_id, status: settled.status }));
+  await deps.failpoint("after_end");
 }
 
 /** Decides by the rows that earlier attempts left, runs what is left to run, and reads the final state from memory. */
@@ -110,7 +112,12 @@ async function perform(
       latest,
       applied,
       readCheckpoint: (checkpointId) => deps.readCheckpoint(run, checkpointId),
-      storeAnswers: (answers) => deps.storeAnswers(run, answers),
+      storeAnswers: async (answers) => {
+        await deps.failpoint("before_answers");
+        const stored = await deps.storeAnswers(run, answers);
+        await deps.failpoint("after_answers");
+        return stored;
+      },
     });
     outcome = await follow(plan, { graph, run, log, lease, control: drain.control });
   } catch (thrown) {
