@@ -8,6 +8,7 @@ import { GraphRegistry } from "@flotilla/shared/graphs/graph-registry";
 import { readGraphConfig } from "@flotilla/shared/graphs/langgraph-json";
 import { createRegistry } from "@flotilla/shared/metrics/process-metrics";
 import { ClockCheck } from "@flotilla/shared/postgres/clock";
+import { checkConnectionBudget } from "@flotilla/shared/postgres/connection-budget";
 import { requireSchema } from "@flotilla/shared/postgres/migrate";
 import { createPool } from "@flotilla/shared/postgres/pool";
 import { parseEnv } from "@flotilla/shared/process/env";
@@ -56,6 +57,8 @@ try {
   });
   lifecycle.onStop(() => pool.end());
   await requireSchema(pool);
+  const budget = await checkConnectionBudget(pool, config.POOL_MAX_SIZE);
+  if (budget !== undefined) logger.warn(budget);
 
   const graphConfig = await readGraphConfig(config.FLOTILLA_CONFIG);
   for (const [name, value] of Object.entries(graphConfig.env)) process.env[name] ??= value;

@@ -54,5 +54,8 @@ async function answer(
   if (path === "/metrics") return send(200, await registry.metrics(), registry.contentType);
   if (path !== "/ready") return send(404, '{"detail":"Not found","code":"route_not_found"}');
   const reason = await unreadyReason();
-  send(reason === undefined ? 200 : 503, JSON.stringify(reason === undefined ? { status: "ready" } : { status: "unready", reason }));
+  send(
+    reason === undefined ? 200 : 503,
+    JSON.stringify(reason === undefined ? { status: "ready" } : { status: "unready", reason }),
+  );
 }

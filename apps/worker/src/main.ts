@@ -6,6 +6,7 @@ import { controlChannel } from "@flotilla/shared/events/event-keys";
 import { WakeUps } from "@flotilla/shared/events/wake-ups";
 import { createRegistry } from "@flotilla/shared/metrics/process-metrics";
 import { ClockCheck } from "@flotilla/shared/postgres/clock";
+import { checkConnectionBudget } from "@flotilla/shared/postgres/connection-budget";
 import { requireSchema } from "@flotilla/shared/postgres/migrate";
 import { createPool } from "@flotilla/shared/postgres/pool";
 import { parseEnv } from "@flotilla/shared/process/env";
@@ -51,6 +52,8 @@ try {
   });
   lifecycle.onStop(() => pool.end());
   await requireSchema(pool);
+  const budget = await checkConnectionBudget(pool, config.POOL_MAX_SIZE);
+  if (budget !== undefined) logger.warn(budget);
 
   const graphConfig = await readGraphConfig(config.FLOTILLA_CONFIG);
   for (const [name, value] of Object.entries(graphConfig.env)) process.env[name] ??= value;
@@ -66,7 +69,9 @@ try {
     process.env["NODE_ENV"] === "test" && process.env["FLOTILLA_FAILPOINTS"]
       ? parseFailpoints(process.env["FLOTILLA_FAILPOINTS"], () => process.kill(process.pid, "SIGKILL"))
       : noFailpoint;
-  const watchdog = lifecycle.add(new LoopWatchdog(LATE_MS, (lagMs) => logger.warn({ lag_ms: Math.round(lagMs) }, "the event loop was blocked")));
+  const watchdog = lifecycle.add(
+    new LoopWatchdog(LATE_MS, (lagMs) => logger.warn({ lag_ms: Math.round(lagMs) }, "the event loop was blocked")),
+  );
   const clock = lifecycle.add(new ClockCheck(pool, logger));
   const prometheus = createRegistry(VERSION, "worker", { pool, poolMax: config.POOL_MAX_SIZE, watchdog });
   let consumer: RunConsumer | undefined;
@@ -77,7 +82,9 @@ try {
     onFenced: () => metrics.fenced(),
     failpoint,
   });
-  const leases = lifecycle.add(new Leases({ databaseUrl: config.DATABASE_URL, leaseSeconds: config.LEASE_SECS, logger }));
+  const leases = lifecycle.add(
+    new Leases({ databaseUrl: config.DATABASE_URL, leaseSeconds: config.LEASE_SECS, logger }),
+  );
   const drain = new Drain();
   const draining = new AbortController();
   const context = new RunContext();
@@ -130,7 +137,10 @@ try {
         },
       }),
     );
-    logger.info({ version: VERSION, url: server.url, graphs: registry.ids, concurrency: config.N_JOBS_PER_WORKER }, "worker ready");
+    logger.info(
+      { version: VERSION, url: server.url, graphs: registry.ids, concurrency: config.N_JOBS_PER_WORKER },
+      "worker ready",
+    );
     process.send?.({ type: "ready", url: server.url });
   } else {
     await worker.solo;

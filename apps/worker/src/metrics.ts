@@ -17,13 +17,46 @@ export class WorkerMetrics {
 
   constructor(registry: Registry, concurrency: number, active: () => number) {
     const registers = [registry];
-    this.#executions = new Counter({ name: "langgraph_graph_executions_total", help: "Attempts that ended, by graph and how", labelNames: ["graph_name", "status"], registers });
-    this.#seconds = new Histogram({ name: "langgraph_graph_execution_seconds", help: "Duration of attempts", labelNames: ["graph_name"], buckets: EXECUTION_BUCKETS, registers });
-    this.#wait = new Histogram({ name: "flotilla_run_queue_wait_seconds", help: "From runnable to claimed", labelNames: ["graph_name"], buckets: WAIT_BUCKETS, registers });
-    this.#attempts = new Counter({ name: "flotilla_run_attempts_total", help: "Attempts begun, by reason: first, handed_over, lost", labelNames: ["reason"], registers });
-    this.#writes = new Histogram({ name: "flotilla_checkpoint_write_seconds", help: "Duration of a statement that stores checkpoints", buckets: WRITE_BUCKETS, registers });
-    this.#fenced = new Counter({ name: "flotilla_fenced_writes_total", help: "Checkpoint writes refused because the lease was lost", registers });
-    new Gauge({ name: "flotilla_worker_concurrency", help: "Runs this worker may execute at once", registers }).set(concurrency);
+    this.#executions = new Counter({
+      name: "langgraph_graph_executions_total",
+      help: "Attempts that ended, by graph and how",
+      labelNames: ["graph_name", "status"],
+      registers,
+    });
+    this.#seconds = new Histogram({
+      name: "langgraph_graph_execution_seconds",
+      help: "Duration of attempts",
+      labelNames: ["graph_name"],
+      buckets: EXECUTION_BUCKETS,
+      registers,
+    });
+    this.#wait = new Histogram({
+      name: "flotilla_run_queue_wait_seconds",
+      help: "From runnable to claimed",
+      labelNames: ["graph_name"],
+      buckets: WAIT_BUCKETS,
+      registers,
+    });
+    this.#attempts = new Counter({
+      name: "flotilla_run_attempts_total",
+      help: "Attempts begun, by reason: first, handed_over, lost",
+      labelNames: ["reason"],
+      registers,
+    });
+    this.#writes = new Histogram({
+      name: "flotilla_checkpoint_write_seconds",
+      help: "Duration of a statement that stores checkpoints",
+      buckets: WRITE_BUCKETS,
+      registers,
+    });
+    this.#fenced = new Counter({
+      name: "flotilla_fenced_writes_total",
+      help: "Checkpoint writes refused because the lease was lost",
+      registers,
+    });
+    new Gauge({ name: "flotilla_worker_concurrency", help: "Runs this worker may execute at once", registers }).set(
+      concurrency,
+    );
     new Gauge({
       name: "flotilla_worker_active_runs",
       help: "Runs this worker executes now",

@@ -71,13 +71,21 @@ async function handOver({ drain, logger }: WorkerParts, ended: Promise<void>, gr
 }
 
 /** A loop that is late by more than a lease must not take more: what it holds is at risk already. */
-function guardIntake(consumer: RunConsumer, watchdog: LoopWatchdog, leaseSeconds: number, logger: WorkerParts["logger"]): NodeJS.Timeout {
+function guardIntake(
+  consumer: RunConsumer,
+  watchdog: LoopWatchdog,
+  leaseSeconds: number,
+  logger: WorkerParts["logger"],
+): NodeJS.Timeout {
   let paused = false;
   return setInterval(() => {
     const late = watchdog.lagSeconds > leaseSeconds;
     if (late === paused) return;
     paused = late;
-    logger.warn({ lag_seconds: watchdog.lagSeconds }, late ? "the event loop is late by more than a lease: taking no work" : "taking work again");
+    logger.warn(
+      { lag_seconds: watchdog.lagSeconds },
+      late ? "the event loop is late by more than a lease: taking no work" : "taking work again",
+    );
     if (late) void consumer.pause();
     else consumer.resume();
   }, GUARD_EVERY_MS).unref();

@@ -14,7 +14,13 @@ import type { Failpoint } from "@flotilla/shared/process/failpoints";
 import type { Logger } from "@flotilla/shared/process/logger";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 import type { Redis } from "@flotilla/shared/redis/connection";
-import { claimRun, settleRun, storeResumeMap, type Settlement, type SettleOutcome } from "@flotilla/shared/runs/run-queries";
+import {
+  claimRun,
+  settleRun,
+  storeResumeMap,
+  type Settlement,
+  type SettleOutcome,
+} from "@flotilla/shared/runs/run-queries";
 import type { ClaimedRun } from "@flotilla/shared/runs/run";
 import type { WorkerConfig } from "./config.ts";
 import type { WorkerMetrics } from "./metrics.ts";
@@ -69,7 +75,8 @@ export function wireExecution(parts: WorkerParts): ExecuteRunDeps {
         metadata: runMetadata(run),
         latest,
       }),
-    bindGraph: (run, saver) => parts.registry.bind(run.graph_id, saver, { configurable: run.kwargs.config?.configurable ?? {} }),
+    bindGraph: (run, saver) =>
+      parts.registry.bind(run.graph_id, saver, { configurable: run.kwargs.config?.configurable ?? {} }),
     readCheckpoint: (run, checkpointId) => readCheckpoint(pool, run, checkpointId),
     storeAnswers: (run, answers) => storeResumeMap(pool, run.run_id, run.attempt, answers),
     settle: async (run, settlement, signal) => {
@@ -82,7 +89,8 @@ export function wireExecution(parts: WorkerParts): ExecuteRunDeps {
       return await parts.context.run(lease, work); // awaited: what is only returned is not watched any more
     },
     openControl: () => drain.open(),
-    observe: (event, run, outcome) => (event === "claimed" ? parts.metrics.claimed(run) : parts.metrics.ended(run, outcome ?? "unknown")),
+    observe: (event, run, outcome) =>
+      event === "claimed" ? parts.metrics.claimed(run) : parts.metrics.ended(run, outcome ?? "unknown"),
     failpoint,
   };
 }
@@ -94,7 +102,12 @@ async function readCheckpoint(pool: Pool, run: ClaimedRun, checkpointId: string)
 }
 
 /** Settles, again and again while Postgres is away: the result is worth waiting for as long as the lease may still be ours. */
-async function settlePatiently(pool: Pool, run: ClaimedRun, settlement: Settlement, signal: AbortSignal): Promise<SettleOutcome> {
+async function settlePatiently(
+  pool: Pool,
+  run: ClaimedRun,
+  settlement: Settlement,
+  signal: AbortSignal,
+): Promise<SettleOutcome> {
   for (let pause = 50; ; pause = Math.min(pause * 2, 1_000)) {
     try {
       return await settleRun(pool, run.run_id, run.attempt, settlement);

@@ -1,6 +1,7 @@
 import type { Response } from "express";
 import type { RouteContext } from "../http/route.ts";
 import { waitSeconds } from "../http/prefer-wait.ts";
+import { getRunStatus } from "@flotilla/shared/runs/run-queries";
 import type { Gateway } from "../gateway.ts";
 import { createRun, newRunId, type AcceptedRun, type Submission } from "./create-run.ts";
 import type { EndedRun } from "./run-end.ts";
@@ -23,7 +24,7 @@ export async function answerWithHandleOrResult(
   const { request, response, query, clientGone } = context;
   const seconds = waitSeconds(request, query);
   const runId = newRunId();
-  if (seconds === 0) return sendHandle(response, submission.graphId, await createRun(gateway, submission, runId));
+  if (seconds === 0) return sendHandle(gateway, context, submission, await createRun(gateway, submission, runId));
 
   const listening = listenForEnd(gateway, runId);
   let accepted: AcceptedRun;
@@ -37,7 +38,7 @@ export async function answerWithHandleOrResult(
   const signal = AbortSignal.any([AbortSignal.timeout(seconds * 1000), clientGone]);
   const end = await wait.end(context.principal.tenantId, signal);
   response.setHeader("preference-applied", `wait=${seconds}`);
-  if (end === undefined) return sendHandle(response, submission.graphId, accepted);
+  if (end === undefined) return sendHandle(gateway, context, submission, accepted);
   sendResult(response, accepted, end);
 }
 
@@ -78,7 +79,16 @@ export function runPath({ threadId, runId }: { threadId: string; runId: string }
   return `/threads/${encodeURIComponent(threadId)}/runs/${runId}`;
 }
 
-function sendHandle(response: Response, graphId: string, accepted: AcceptedRun): void {
+/** The status of a run that was accepted just now is known; one that was replayed, or waited for, is asked. */
+async function sendHandle(
+  gateway: Gateway,
+  context: Context,
+  submission: Submission,
+  accepted: AcceptedRun,
+): Promise<void> {
+  const { response, principal } = context;
+  const asked = accepted.replayed || response.hasHeader("preference-applied");
+  const found = asked ? await getRunStatus(gateway.pool, principal.tenantId, accepted.runId) : undefined;
   const run = runPath(accepted);
   response
     .status(202)
@@ -86,11 +96,11 @@ function sendHandle(response: Response, graphId: string, accepted: AcceptedRun):
     .json({
       thread_id: accepted.threadId,
       run_id: accepted.runId,
-      status: "pending",
+      status: found?.status ?? "pending",
       links: {
         run,
         stream: `${run}/stream`,
-        state: `/graphs/${encodeURIComponent(graphId)}/state?thread_id=${encodeURIComponent(accepted.threadId)}`,
+        state: `/graphs/${encodeURIComponent(submission.graphId)}/state?thread_id=${encodeURIComponent(accepted.threadId)}`,
         cancel: `${run}/cancel`,
       },
     });

@@ -5,14 +5,29 @@ import { isMessage, messageToWire, toWireJson } from "@flotilla/shared/protocol/
 /** Turns what LangGraph streams into events: names and shapes of AGENT_SERVER_API section 7.3 and 7.4. */
 
 /** Stream modes a client may ask for. */
-export const STREAM_MODES = ["values", "updates", "messages", "messages-tuple", "custom", "events", "debug", "tasks", "checkpoints", "tools"] as const;
+export const STREAM_MODES = [
+  "values",
+  "updates",
+  "messages",
+  "messages-tuple",
+  "custom",
+  "events",
+  "debug",
+  "tasks",
+  "checkpoints",
+  "tools",
+] as const;
 export type StreamMode = (typeof STREAM_MODES)[number];
 
 type Emit = (event: string, data: string) => void;
 
 /** The modes LangGraph has to be asked for; `messages` serves both forms of it, `events` comes another way. */
 export function engineModes(modes: readonly string[]): string[] {
-  return [...new Set(modes.filter((mode) => mode !== "events").map((mode) => (mode === "messages-tuple" ? "messages" : mode)))];
+  return [
+    ...new Set(
+      modes.filter((mode) => mode !== "events").map((mode) => (mode === "messages-tuple" ? "messages" : mode)),
+    ),
+  ];
 }
 
 /** One per attempt: accumulates what the `messages` mode needs and writes events through `emit`. */
@@ -33,7 +48,8 @@ export class ChunkEvents {
     const suffix = namespace.length === 0 ? "" : `|${namespace.join("|")}`;
     if (mode === "messages") return this.#message(suffix, payload as [BaseMessage, Record<string, unknown>]);
     if (!this.#modes.has(mode)) return; // LangGraph adds checkpoint envelopes of its own
-    const clean = mode === "debug" || mode === "tasks" || mode === "checkpoints" ? cleanDebugPayload(mode, payload) : payload;
+    const clean =
+      mode === "debug" || mode === "tasks" || mode === "checkpoints" ? cleanDebugPayload(mode, payload) : payload;
     this.#emit(mode + suffix, toWireJson(clean));
   }
 

@@ -1,5 +1,5 @@
 import { readdir, readFile } from "node:fs/promises";
-import { PostgresSaver } from "@langchain/langgraph-checkpoint-postgres";
+import { createRequire } from "node:module";
 import pg from "pg";
 import { SchemaTooOld } from "../errors.ts";
 import { errorCode } from "./pg-error.ts";
@@ -39,10 +39,10 @@ export async function migrate(databaseUrl: string): Promise<string[]> {
   await client.connect();
   try {
     await client.query("select pg_advisory_lock($1)", [ADVISORY_LOCK]);
-    await setUpCheckpointTables(databaseUrl);
     await client.query(`create table if not exists schema_migrations (
       number int primary key, name text not null, applied_at timestamptz not null default now())`);
-    const { rows } = await client.query<{ number: number }>("select number from schema_migrations");
+    const { rows } = await client.query<{ number: number; name: string }>("select number, name from schema_migrations");
+    await setUpCheckpointTables(client, databaseUrl, rows.find((row) => row.number === 0)?.name);
     const applied = new Set(rows.map((row) => row.number));
     const pending = (await listMigrations()).filter((migration) => !applied.has(migration.number));
     for (const migration of pending) await applyMigration(client, migration);
@@ -69,14 +69,27 @@ async function applyMigration(client: pg.Client, migration: Migration): Promise<
   }
 }
 
-/** The stock `setup()`, which must never run twice at once: seven of eight concurrent calls fail on an empty database. */
-async function setUpCheckpointTables(databaseUrl: string): Promise<void> {
+/**
+ * LangGraph's own set-up, once per version of its package (kept as number 0). It must never run twice at once: seven of
+ * eight concurrent calls fail on an empty database. The package is loaded only when it has something to do.
+ */
+async function setUpCheckpointTables(client: pg.Client, databaseUrl: string, done: string | undefined): Promise<void> {
+  const { name, version } = createRequire(import.meta.url)("@langchain/langgraph-checkpoint-postgres/package.json") as {
+    name: string;
+    version: string;
+  };
+  if (done === `${name}@${version}`) return;
+  const { PostgresSaver } = await import("@langchain/langgraph-checkpoint-postgres");
   const saver = PostgresSaver.fromConnString(databaseUrl);
   try {
     await saver.setup();
   } finally {
     await saver.end();
   }
+  await client.query(
+    "insert into schema_migrations (number, name) values (0, $1) on conflict (number) do update set name = excluded.name, applied_at = now()",
+    [`${name}@${version}`],
+  );
 }
 
 /**
