@@ -204,10 +204,15 @@ async function diesBeforeTheEnd(trial: Trial, worker: CampaignWorker, graceMs: n
   return died || Promise.race([death, delay(graceMs, false)]);
 }
 
-/** A hand-over with durability `exit` stores a checkpoint more than an undisturbed run. */
-function comparable(outcome: Outcome, { durability, planned }: Case): string {
+/**
+ * Two chains may differ from the undisturbed one, with the same state after each step. A hand-over with durability `exit`
+ * stores a checkpoint more. A command on an old checkpoint that has got as far as its `fork` goes on from there: LangGraph
+ * then takes the update from the stored writes and spares its `input` checkpoint.
+ */
+function comparable(outcome: Outcome, { prepared: { asked }, durability, planned }: Case): string {
   const handedOver = durability === "exit" && planned.some((death) => "sigtermAt" in death);
-  return JSON.stringify(handedOver ? { ...outcome, chain: undefined } : outcome);
+  const forks = asked.command !== undefined && asked.checkpoint_id !== undefined;
+  return JSON.stringify(handedOver || forks ? { ...outcome, chain: undefined } : outcome);
 }
 
 /** Works off a list in lanes, each with a survivor of its own. `work` is told what its lane will probably do next. */

@@ -94,6 +94,18 @@ test("what a saver remembers of its thread is what Postgres holds", async () => 
   expect(remembered?.config).toEqual(stored?.config);
 });
 
+test("a write that was stored before its checkpoint is not forgotten when the checkpoint comes", async () => {
+  const { pool } = await createTestDatabase();
+  const { run, saver } = await holdNewRun(pool);
+  const [first, second] = [checkpoint(), checkpoint()];
+  const put = await saver.put(at(run.thread_id), first, METADATA, {});
+  await saver.putWrites(at(run.thread_id, second.id), [["__interrupt__", [{ value: "?" }]]], "task");
+  await saver.put(put, second, METADATA, {});
+  expect((await saver.getTuple(at(run.thread_id)))?.pendingWrites).toEqual([
+    ["task", "__interrupt__", [{ value: "?" }]],
+  ]);
+});
+
 test("the latest checkpoint is the one stored last, also when a clock goes backwards", async () => {
   const { pool } = await createTestDatabase();
   const { run, saver } = await holdNewRun(pool);

@@ -39,6 +39,8 @@ export class FencedSaver extends ThreadSaver {
   readonly #options: FencedSaverOptions;
   #head: HeadCheckpoint | undefined;
   #storedCheckpointId: string | undefined;
+  /** With durability `async`, writes may be stored before the checkpoint that they belong to. */
+  #early: { checkpointId: string | undefined; writes: PendingWrite[]; taskId: string }[] = [];
 
   constructor(options: FencedSaverOptions) {
     super(options.pool, options.tenantId, options.fence.runId);
@@ -86,6 +88,8 @@ export class FencedSaver extends ThreadSaver {
         ...(parentId === undefined ? {} : { parentConfig: storedConfig(config, parentId) }),
         pendingWrites: [],
       }));
+      for (const early of this.#early) if (early.checkpointId === checkpoint.id) this.#head.addWrites(early.writes, early.taskId);
+      this.#early = [];
     }
     return stored;
   }
@@ -100,7 +104,9 @@ export class FencedSaver extends ThreadSaver {
     const rows = this.writeRows(config, writes, taskId, taskPath);
     await writer.write(fence, rows, signal);
     const { ns, checkpointId } = addressOf(config);
-    if (ns === "" && this.#head?.checkpointId === checkpointId) this.#head?.addWrites(writes, taskId);
+    if (ns !== "") return;
+    if (this.#head?.checkpointId === checkpointId) this.#head?.addWrites(writes, taskId);
+    else this.#early.push({ checkpointId, writes, taskId });
   }
 }
 
