@@ -2,6 +2,10 @@
 -- CTE statement does not. Locks are always taken in one order: the thread's row, then run rows by id.
 -- Every transition out of a running attempt takes FOR UPDATE on the run's row: checkpoint writes hold FOR KEY SHARE on it,
 -- so the transition waits for a checkpoint in flight and nothing of that attempt lands afterwards.
+--
+-- A run is found by its id alone, and its status is looked at afterwards, under the lock. `where run_id = $1 and status =
+-- 'pending'` lets the planner walk a whole partial index instead, which is tiny when it is analysed and holds every pending
+-- run in a burst (4.7 ms for a create with 5000 pending).
 
 -- The double-texting decision: what becomes of a new run when others of its thread are in flight.
 create function decide_multitask(p_strategy text, p_in_flight boolean) returns text
@@ -15,28 +19,30 @@ $$;
 -- The one run of a thread that may be on the queue: its running run, else a pending one that has begun, else of those due
 -- the lowest (available_at, seq). A delayed run blocks nobody.
 create function thread_head(p_tenant text, p_thread text) returns uuid
-language plpgsql stable as $$
-declare
-  head uuid;
-begin
-  select run_id into head from runs where tenant_id = p_tenant and thread_id = p_thread and status = 'running';
-  if found then return head; end if;
-  select run_id into head from runs
-   where tenant_id = p_tenant and thread_id = p_thread and status = 'pending' and attempt > 0 limit 1;
-  if found then return head; end if;
-  select run_id into head from runs
-   where tenant_id = p_tenant and thread_id = p_thread and status = 'pending' and available_at <= clock_timestamp()
-   order by available_at, seq limit 1;
-  return head;
-end $$;
+language sql stable as $$
+  select coalesce(
+    (select run_id from runs where tenant_id = p_tenant and thread_id = p_thread and status = 'running'),
+    (select run_id from runs where tenant_id = p_tenant and thread_id = p_thread and status = 'pending' and attempt > 0 limit 1),
+    (select run_id from runs where tenant_id = p_tenant and thread_id = p_thread and status = 'pending' and available_at <= clock_timestamp()
+      order by available_at, seq limit 1))
+$$;
+
+-- Whether a run of the thread is pending or running. Two questions, because each has an index that holds nothing else: one
+-- question with `in` walks through all runs that the thread ever had.
+create function has_run_in_flight(p_tenant text, p_thread text) returns boolean
+language sql stable as $$
+  select exists (select 1 from runs where tenant_id = p_tenant and thread_id = p_thread and status = 'running')
+      or exists (select 1 from runs where tenant_id = p_tenant and thread_id = p_thread and status = 'pending')
+$$;
 create index runs_begun on runs (tenant_id, thread_id) where status = 'pending' and attempt > 0;
 
--- Marks a pending run as dispatched and returns what the queue needs: {run_id, attempt, dispatch, dispatched_at (ms)}.
+-- Marks a run as dispatched and returns what the queue needs: {run_id, attempt, dispatch, dispatched_at (ms)}. The caller
+-- holds the thread's row and has seen that the run is pending.
 create function dispatch_run(p_run uuid) returns jsonb
 language sql volatile as $$
   update runs set dispatched_at = clock_timestamp(), dispatch = dispatch + 1, ready_at = null,
                   released_at = coalesce(released_at, clock_timestamp())
-   where run_id = p_run and status = 'pending'
+   where run_id = p_run
   returning jsonb_build_object('run_id', run_id, 'attempt', attempt, 'dispatch', dispatch,
                                'dispatched_at', floor(extract(epoch from dispatched_at) * 1000))
 $$;
@@ -45,9 +51,11 @@ $$;
 create function release_head(p_tenant text, p_thread text) returns jsonb
 language plpgsql as $$
 declare
+  head_id uuid := thread_head(p_tenant, p_thread);
   head runs%rowtype;
 begin
-  select * into head from runs where run_id = thread_head(p_tenant, p_thread);
+  if head_id is null then return null; end if;
+  select * into head from runs where run_id = head_id;
   if not found or head.status <> 'pending' or head.dispatched_at is not null then return null; end if;
   if head.retry_at > clock_timestamp() then
     update runs set ready_at = retry_at where run_id = head.run_id and ready_at is distinct from retry_at;
@@ -66,7 +74,9 @@ begin
   select * into r from runs where run_id = p_run;
   if not found then return null; end if;
   perform 1 from threads where tenant_id = r.tenant_id and thread_id = r.thread_id for update;
-  update runs set dispatched_at = null, ready_at = null where run_id = p_run and status = 'pending';
+  select * into r from runs where run_id = p_run for update;
+  if not found or r.status <> 'pending' then return release_head(r.tenant_id, r.thread_id); end if;
+  update runs set dispatched_at = null, ready_at = null where run_id = p_run;
   return release_head(r.tenant_id, r.thread_id);
 end $$;
 
@@ -94,7 +104,7 @@ begin
        and c.checkpoint -> 'channel_versions' ->> b.channel = b.version);
 end $$;
 
--- Ends a pending run at once. The caller holds thread and run FOR UPDATE.
+-- Ends a pending run at once. The caller holds thread and run FOR UPDATE and has seen that the run is pending.
 create function cancel_pending_run(p_run uuid, p_tenant text, p_thread text, p_action text, p_reason text) returns void
 language plpgsql as $$
 begin
@@ -103,7 +113,7 @@ begin
   else
     update runs set status = 'interrupted', cancel_action = p_action, cancel_reason = p_reason, ready_at = null,
            dispatched_at = null, ended_at = clock_timestamp(), updated_at = clock_timestamp()
-     where run_id = p_run and status = 'pending';
+     where run_id = p_run;
   end if;
 end $$;
 
@@ -111,8 +121,7 @@ end $$;
 create function derive_thread_status(p_tenant text, p_thread text) returns void
 language sql volatile as $$
   update threads t
-     set status = case when exists (select 1 from runs r where r.tenant_id = t.tenant_id and r.thread_id = t.thread_id
-                                       and r.status in ('pending', 'running')) then 'busy' else t.settled_status end,
+     set status = case when has_run_in_flight(p_tenant, p_thread) then 'busy' else t.settled_status end,
          updated_at = clock_timestamp()
    where t.tenant_id = p_tenant and t.thread_id = p_thread
 $$;
@@ -130,7 +139,9 @@ declare
   t threads%rowtype;
   other record;
   seen idempotency_keys%rowtype;
-  in_flight boolean;
+  fresh boolean := false;
+  in_flight boolean := false;
+  at_once boolean;
   decision text;
   refusal text;
   waiting text[];
@@ -150,19 +161,23 @@ begin
     end if;
   end if;
 
-  if not p_thread_must_exist then
-    insert into threads (tenant_id, thread_id, graph_id, metadata)
-      values (p_tenant, p_thread, p_graph, p_thread_metadata) on conflict do nothing;
+  -- A new thread is complete with its first insert: nobody else can see it, and no run of it can be in flight.
+  if not p_thread_must_exist and p_resume is null then
+    insert into threads (tenant_id, thread_id, graph_id, metadata, status)
+      values (p_tenant, p_thread, p_graph, p_thread_metadata, 'busy') on conflict do nothing;
+    fresh := found;
   end if;
-  select * into t from threads where tenant_id = p_tenant and thread_id = p_thread for update;
-  if not found then
-    refusal := 'thread_missing';
-  elsif p_bind_graph and t.graph_id is not null and t.graph_id <> p_graph then
-    refusal := 'other_graph';
+  if not fresh then
+    select * into t from threads where tenant_id = p_tenant and thread_id = p_thread for update;
+    if not found then
+      refusal := 'thread_missing';
+    elsif p_bind_graph and t.graph_id is not null and t.graph_id <> p_graph then
+      refusal := 'other_graph';
+    end if;
   end if;
 
-  if refusal is null then
-    in_flight := exists (select 1 from runs where tenant_id = p_tenant and thread_id = p_thread and status in ('pending', 'running'));
+  if not fresh and refusal is null then
+    in_flight := has_run_in_flight(p_tenant, p_thread);
     decision := decide_multitask(p_strategy, in_flight);
     if decision = 'refuse' then
       refusal := 'thread_busy';
@@ -208,16 +223,26 @@ begin
     end loop;
   end if;
 
+  -- With no other run in flight the new one is the head of its thread: it is dispatched by the insert itself.
   run_now := clock_timestamp();
+  at_once := not in_flight and p_delay_seconds <= 0;
   insert into runs (run_id, tenant_id, thread_id, assistant_id, graph_id, kwargs, resume_map, metadata, multitask_strategy,
-                    available_at, ready_at, created_at, updated_at)
+                    available_at, ready_at, created_at, updated_at, dispatched_at, released_at, dispatch)
     values (p_run, p_tenant, p_thread, p_assistant, p_graph, p_kwargs, answers, p_metadata, p_strategy,
             run_now + make_interval(secs => p_delay_seconds),
-            case when p_delay_seconds > 0 then run_now + make_interval(secs => p_delay_seconds) end, run_now, run_now);
-  update threads set status = 'busy', updated_at = run_now, graph_id = coalesce(graph_id, p_graph),
-                     metadata = metadata || p_thread_metadata
-   where tenant_id = p_tenant and thread_id = p_thread;
-  if p_delay_seconds <= 0 then dispatched := release_head(p_tenant, p_thread); end if;
+            case when p_delay_seconds > 0 then run_now + make_interval(secs => p_delay_seconds) end, run_now, run_now,
+            case when at_once then run_now end, case when at_once then run_now end, at_once::int);
+  if not fresh then
+    update threads set status = 'busy', updated_at = run_now, graph_id = coalesce(graph_id, p_graph),
+                       metadata = metadata || p_thread_metadata
+     where tenant_id = p_tenant and thread_id = p_thread;
+  end if;
+  if at_once then
+    dispatched := jsonb_build_object('run_id', p_run, 'attempt', 0, 'dispatch', 1,
+                                     'dispatched_at', floor(extract(epoch from run_now) * 1000));
+  elsif p_delay_seconds <= 0 then
+    dispatched := release_head(p_tenant, p_thread);
+  end if;
   return jsonb_build_object('outcome', 'created', 'dispatch', dispatched, 'cancelled', cancelled, 'resume_map', answers,
                             'created_at', run_now);
 end $$;
@@ -229,11 +254,13 @@ language sql immutable as $$
   select case when p_blob is null then null when p_type = 'json' then convert_from(p_blob, 'UTF8')
               else encode(p_blob, 'base64') end
 $$;
+-- `offset 0` makes Postgres look up each channel's blob by its key: a join reads all blobs that the thread ever had.
 create function checkpoint_values(p_thread text, p_ns text, p_checkpoint jsonb) returns json
 language sql stable as $$
-  select json_agg(json_build_array(b.channel, b.type, blob_text(b.type, b.blob)))
+  select json_agg(json_build_array(v.key, b.type, blob_text(b.type, b.blob)))
     from jsonb_each_text(p_checkpoint -> 'channel_versions') v
-    join checkpoint_blobs b on b.thread_id = p_thread and b.checkpoint_ns = p_ns and b.channel = v.key and b.version = v.value
+   cross join lateral (select k.type, k.blob from checkpoint_blobs k
+                        where k.thread_id = p_thread and k.checkpoint_ns = p_ns and k.channel = v.key and k.version = v.value offset 0) b
 $$;
 create function checkpoint_pending_writes(p_thread text, p_ns text, p_checkpoint_id text) returns json
 language sql stable as $$
@@ -282,7 +309,8 @@ begin
    where run_id = p_run
   returning * into r;
   outcome := 'claimed';
-  applied := exists (select 1 from checkpoints k where k.thread_id = ct and k.checkpoint_ns = '' and k.seq > r.base_seq and k.run_id = p_run);
+  applied := r.attempt > 1 and exists (
+    select 1 from checkpoints k where k.thread_id = ct and k.checkpoint_ns = '' and k.seq > r.base_seq and k.run_id = p_run);
   run := (select row_to_json(x) from (select r.*, waited as waited_seconds) x);
   if c.checkpoint_id is not null then
     checkpoint := json_build_object('thread_id', c.thread_id, 'checkpoint_ns', '', 'checkpoint_id', c.checkpoint_id,
@@ -371,8 +399,7 @@ begin
          interrupts = coalesce(p_interrupts, interrupts),
          error = case when settled = 'error' then p_error end,
          settled_status = settled,
-         status = case when exists (select 1 from runs o where o.tenant_id = t.tenant_id and o.thread_id = t.thread_id
-                                       and o.status in ('pending', 'running')) then 'busy' else settled end,
+         status = case when has_run_in_flight(r.tenant_id, r.thread_id) then 'busy' else settled end,
          state_updated_at = clock_timestamp(), updated_at = clock_timestamp()
    where tenant_id = r.tenant_id and thread_id = r.thread_id;
   return jsonb_build_object('outcome', 'settled', 'status', final, 'error', p_error, 'thread_id', r.thread_id,

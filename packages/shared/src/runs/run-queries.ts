@@ -189,8 +189,9 @@ export interface Renewal {
 export const RENEW_LEASES = /* sql */ `
   with fence(run_id, attempt) as (select * from unnest($1::uuid[], $2::int[])),
   held as (
-    select r.run_id from runs r join fence f on f.run_id = r.run_id and f.attempt = r.attempt
-     where r.status = 'running' order by r.run_id for no key update of r)
+    select f.run_id from (select * from fence order by run_id) f
+     cross join lateral (select attempt, status from runs where run_id = f.run_id offset 0 for no key update) r
+     where r.attempt = f.attempt and r.status = 'running')
   update runs set lease_expires_at = clock_timestamp() + make_interval(secs => $3)
     from held where runs.run_id = held.run_id
   returning runs.run_id, runs.attempt, runs.cancel_action`;
@@ -203,7 +204,8 @@ export async function storeResumeMap(
   answers: Record<string, unknown>,
 ): Promise<boolean> {
   const { rowCount } = await db.query(
-    "update runs set resume_map = $3 where run_id = $1 and attempt = $2 and status = 'running'",
+    `with held as (select run_id, attempt, status from runs where run_id = $1 offset 0 for no key update)
+     update runs set resume_map = $3 from held where runs.run_id = held.run_id and held.attempt = $2 and held.status = 'running'`,
     [runId, attempt, JSON.stringify(answers)],
   );
   return rowCount === 1;
@@ -291,7 +293,9 @@ export async function getRunEnd(db: Queryable, tenantId: string, runId: string):
     text: `select r.status, r.attempt, r.error, t.values_run_id is not distinct from r.run_id as is_current,
                   case when t.values_run_id = r.run_id then t."values" end as "values",
                   case when t.values_run_id = r.run_id then t.interrupts end as interrupts
-             from runs r join threads t using (tenant_id, thread_id) where r.run_id = $1 and r.tenant_id = $2`,
+             from (select * from runs where run_id = $1 offset 0) r
+            cross join lateral (select * from threads where tenant_id = r.tenant_id and thread_id = r.thread_id offset 0) t
+            where r.tenant_id = $2`, // `offset 0`: each row by its key, never all rows of a tenant
     values: [runId, tenantId],
   });
   return rows[0];

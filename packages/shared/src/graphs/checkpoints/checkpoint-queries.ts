@@ -120,12 +120,16 @@ export function selectList(filter: ListFilter): QueryConfig {
  * attempt are stored. The row locks are taken in the order of run ids, as in renewals: unordered, two groups and a renewal
  * deadlock. `for key share` does not conflict with a renewal, and does conflict with the FOR UPDATE of whatever ends an
  * attempt. A row of another run that is overwritten is kept as an image for a rollback.
+ *
+ * Each run is looked up by its id and judged afterwards: with the status in the same condition, Postgres walks the index of
+ * all running runs instead (6 ms a group with 5000 of them).
  */
 const WRITE_GROUP = /* sql */ `
 with fence(run_id, attempt) as (select * from unnest($1::uuid[], $2::int[])),
 held as (
-  select r.run_id from runs r join fence f on f.run_id = r.run_id and f.attempt = r.attempt
-   where r.status = 'running' order by r.run_id for key share of r),
+  select f.run_id from (select * from fence order by run_id) f
+   cross join lateral (select attempt, status from runs where run_id = f.run_id offset 0 for key share) r
+   where r.attempt = f.attempt and r.status = 'running'),
 new_blobs as (
   insert into checkpoint_blobs (run_id, thread_id, checkpoint_ns, channel, version, type, blob)
   select * from unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bytea[]) t(a, b, c, d, e, f, g)
