@@ -6,6 +6,7 @@ import type { Logger } from "@flotilla/shared/process/logger";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 import type { Redis } from "@flotilla/shared/redis/connection";
 import type { GatewayMetrics } from "./metrics.ts";
+import type { EndedRuns } from "./runs/ended-runs.ts";
 import type { RunSignals } from "./runs/run-signals.ts";
 import type { OpenStreams } from "./runs/open-streams.ts";
 import type { ThreadStates } from "./threads/thread-state.ts";
@@ -18,6 +19,7 @@ export interface Gateway {
   queue: RunQueue;
   signals: RunSignals;
   wakeUps: WakeUps;
+  endedRuns: EndedRuns;
   tails: EventTails;
   streams: OpenStreams;
   states: ThreadStates;

@@ -32,6 +32,7 @@ import { prune } from "./maintenance/prune.ts";
 import { rescueRuns } from "./maintenance/rescue-runs.ts";
 import { GatewayMetrics } from "./metrics.ts";
 import { describeApi } from "./openapi.ts";
+import { EndedRuns } from "./runs/ended-runs.ts";
 import { OpenStreams } from "./runs/open-streams.ts";
 import { RunSignals } from "./runs/run-signals.ts";
 import { runRoutes } from "./runs/routes.ts";
@@ -86,6 +87,7 @@ try {
   const metrics = new GatewayMetrics(prometheus, pool, queue);
   const states = new ThreadStates(pool, registry);
   const wakeUps = new WakeUps(subscriber);
+  const endedRuns = await EndedRuns.follow(wakeUps, prefix);
   const tails = new EventTails({
     redis,
     wakeUps,
@@ -106,6 +108,7 @@ try {
     queue,
     signals,
     wakeUps,
+    endedRuns,
     tails,
     streams,
     states,

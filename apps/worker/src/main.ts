@@ -61,6 +61,9 @@ try {
 
   const producer = connectRedis(config.REDIS_URL, "producer", logger);
   lifecycle.onStop(() => producer.disconnect());
+  // Events have a connection of their own: on BullMQ's, ioredis copies each of its 80 scripts into every pipeline.
+  const eventRedis = connectRedis(config.REDIS_URL, "producer", logger);
+  lifecycle.onStop(() => eventRedis.disconnect());
   const subscriber = connectRedis(config.REDIS_URL, "subscriber", logger);
   lifecycle.onStop(() => subscriber.disconnect());
   const queue = new RunQueue({ redis: producer, prefix: config.REDIS_PREFIX, logger });
@@ -98,7 +101,7 @@ try {
 
   const worker = startWorker({
     parts: {
-      config, logger, pool, redis: producer, queue, registry, writer, leases, drain, context, metrics, failpoint,
+      config, logger, pool, redis: eventRedis, queue, registry, writer, leases, drain, context, metrics, failpoint,
       executeAlone: (runId) =>
         executeAlone(runId, { main: process.argv[1] as string, env: process.env, logger, draining: draining.signal }),
     },

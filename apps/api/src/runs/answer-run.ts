@@ -29,12 +29,12 @@ export async function answerWithHandleOrResult(
   const listening = listenForEnd(gateway, runId);
   let accepted: AcceptedRun;
   try {
-    accepted = await createRun(gateway, submission, runId, listening);
+    accepted = await createRun(gateway, submission, runId);
   } catch (error) {
-    (await listening).close();
+    listening.close();
     throw error;
   }
-  const wait = accepted.replayed ? await switchTo(gateway, listening, accepted.runId) : await listening;
+  const wait = accepted.replayed ? switchTo(gateway, listening, accepted.runId) : listening;
   const signal = AbortSignal.any([AbortSignal.timeout(seconds * 1000), clientGone]);
   const end = await wait.end(context.principal.tenantId, signal);
   response.setHeader("preference-applied", `wait=${seconds}`);
@@ -43,8 +43,8 @@ export async function answerWithHandleOrResult(
 }
 
 /** A replayed submission waits for the run that the first one made. It may have ended: the row is asked at once. */
-async function switchTo(gateway: Gateway, listening: Promise<RunWait>, runId: string): Promise<RunWait> {
-  (await listening).close();
+function switchTo(gateway: Gateway, listening: RunWait, runId: string): RunWait {
+  listening.close();
   return listenForEnd(gateway, runId, true);
 }
 

@@ -15,7 +15,7 @@ export async function joinRun(
   run: { tenantId: string; thread_id: string; run_id: string },
   clientGone: AbortSignal,
 ): Promise<boolean> {
-  const wait = await listenForEnd(deps, run.run_id, true);
+  const wait = listenForEnd(deps, run.run_id, true);
   response
     .status(200)
     .set({ "content-type": "application/json; charset=utf-8", "cache-control": "no-store", "x-accel-buffering": "no" });

@@ -117,7 +117,7 @@ export function runRoutes(gateway: Gateway): Route[] {
       },
       async handle({ principal: { tenantId }, params, query, response, clientGone }) {
         const address = { tenantId, threadId: params.thread_id, runId: params.run_id };
-        const wait = query.wait === true ? await listenForEnd(gateway, params.run_id, true) : undefined;
+        const wait = query.wait === true ? listenForEnd(gateway, params.run_id, true) : undefined;
         const ended = await cancelRun(gateway, address, query.action, query.reason).catch((error: unknown) => {
           wait?.close();
           throw error;

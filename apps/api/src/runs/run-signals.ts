@@ -1,4 +1,4 @@
-import { controlChannel, streamKey, wakeChannel } from "@flotilla/shared/events/event-keys";
+import { controlChannel, endedChannel, streamKey, wakeChannel } from "@flotilla/shared/events/event-keys";
 import type { Redis } from "@flotilla/shared/redis/connection";
 
 /** Hints about runs to whoever may want to know. Each may be lost: workers read the row, and tails look at it. */
@@ -14,15 +14,20 @@ export class RunSignals {
   /** A cancel was recorded for a running run, or has ended a pending one. */
   cancelled(runId: string, was: "pending" | "running"): void {
     if (was === "running") this.#publish(controlChannel(this.#prefix), `cancel ${runId}`);
-    else this.#publish(wakeChannel(this.#prefix, runId), "end");
+    else {
+      this.#publish(wakeChannel(this.#prefix, runId), "end");
+      this.#publish(endedChannel(this.#prefix), runId);
+    }
   }
 
   /** What a run left in Redis goes with its thread. */
   async forget(runIds: readonly string[]): Promise<void> {
     if (runIds.length === 0 || this.#redis.status !== "ready") return;
     const pipeline = this.#redis.pipeline();
-    for (const runId of runIds)
-      pipeline.unlink(streamKey(this.#prefix, runId)).publish(wakeChannel(this.#prefix, runId), "end");
+    for (const runId of runIds) {
+      pipeline.unlink(streamKey(this.#prefix, runId));
+      pipeline.publish(wakeChannel(this.#prefix, runId), "end").publish(endedChannel(this.#prefix), runId);
+    }
     await pipeline.exec().catch(() => null); // the streams expire by themselves
   }
 

@@ -1,14 +1,12 @@
-import { wakeChannel } from "@flotilla/shared/events/event-keys";
-import type { WakeUps } from "@flotilla/shared/events/wake-ups";
 import { once } from "@flotilla/shared/events/waiting";
+import type { EndedRuns } from "./ended-runs.ts";
 import { readRunEnd, type EndedRun, type RunEndDeps } from "./run-end.ts";
 
 /** A wake-up can be lost; the row is read again after this, in ms. */
 const POLL_MS = 2_500;
 
 export interface WaitDeps extends RunEndDeps {
-  wakeUps: WakeUps;
-  prefix: string;
+  endedRuns: EndedRuns;
 }
 
 /** A wait that listens already: begin before the run can start, await later. */
@@ -19,11 +17,10 @@ export interface RunWait {
 }
 
 /** @param mayHaveEnded asks the row at once, for a run that was not made just now. */
-export async function listenForEnd(deps: WaitDeps, runId: string, mayHaveEnded = false): Promise<RunWait> {
+export function listenForEnd(deps: WaitDeps, runId: string, mayHaveEnded = false): RunWait {
   let ended = mayHaveEnded;
   let notify: () => void = () => {};
-  const stop = await deps.wakeUps.listen(wakeChannel(deps.prefix, runId), (message) => {
-    if (message === "e") return;
+  const stop = deps.endedRuns.listen(runId, () => {
     ended = true;
     notify();
   });

@@ -2,9 +2,16 @@
 export function streamKey(prefix: string, runId: string): string {
   return `${prefix}:events:${runId}`;
 }
-/** Channel of the wake-ups of a run: `e` for new events, `end` for its end. */
+/** Channel of the wake-ups of who follows a run's events: `e` for new events, `end` for its end. */
 export function wakeChannel(prefix: string, runId: string): string {
   return `${prefix}:wake:${runId}`;
+}
+/**
+ * Channel of the ids of runs that end, of all of them: one subscription of a gateway serves every request that waits, and
+ * none of them has to hear of the events before.
+ */
+export function endedChannel(prefix: string): string {
+  return `${prefix}:ended`;
 }
 /** Channel of the hints to workers: `cancel <run id>`. */
 export function controlChannel(prefix: string): string {

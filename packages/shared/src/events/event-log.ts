@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "../redis/connection.ts";
 import { formatEventId, LAST_N, parseEventId, type EventId } from "./event-id.ts";
-import { streamKey, wakeChannel } from "./event-keys.ts";
+import { endedChannel, streamKey, wakeChannel } from "./event-keys.ts";
 
 /** Most events and bytes that are kept of a run. What is trimmed shows up as a gap at a reader that is behind. */
 export interface EventCap {
@@ -22,8 +22,10 @@ const LIVE_TTL_MS = 3_600_000;
 const RENEW_TTL_EVERY_MS = 300_000;
 /** After the end, in ms. */
 export const ENDED_TTL_MS = 900_000;
-/** Shortest time between two appends, in ms: chunks of a token stream go out together. */
+/** Shortest time between two appends while somebody follows the run, in ms: chunks of a token stream go out together. */
 const BATCH_MS = 4;
+/** The same while nobody does, as the wake-up of the last append has shown. Who joins waits for this long at most. */
+const UNFOLLOWED_BATCH_MS = 50;
 const RETRY_MS = 200;
 /** How long the end of a run waits for its events to reach Redis, in ms. */
 const FLUSH_MS = 1_500;
@@ -52,6 +54,12 @@ export class EventLog {
   #waiting: [event: string, data: string][] = [];
   #waitingBytes = 0;
   #flushing: Promise<void> | undefined;
+  /** Whether somebody heard the last wake-up. */
+  #followed = true;
+  #writtenAt = -Infinity;
+  /** Somebody waits for the flush. */
+  #hurry = false;
+  #endPause: () => void = () => {};
   #refused = false;
   #kept: Kept[] = [];
   #keptEvents = 0;
@@ -89,16 +97,20 @@ export class EventLog {
     this.#n++;
     this.#waiting.push([event, data]);
     this.#waitingBytes += event.length + data.length;
+    if (this.#waitingBytes >= MAX_ENTRY) this.#endPause();
     this.#flushing ??= this.#flushAll();
   }
 
   /** Waits until everything appended so far is in Redis, but not longer than `maxMs`: a run never waits for Redis. */
   async flush(maxMs = FLUSH_MS): Promise<void> {
     if (this.#flushing === undefined) return;
+    this.#hurry = true;
+    this.#endPause();
     const late = new AbortController();
     const patience = delay(maxMs, undefined, { ref: false, signal: late.signal }).catch(() => {});
     await Promise.race([this.#idle(), patience]);
     late.abort();
+    this.#hurry = false;
   }
 
   async #idle(): Promise<void> {
@@ -116,6 +128,7 @@ export class EventLog {
       .xadd(this.#key, formatEventId({ attempt, n: LAST_N }), "end", data, "last", String(this.#n))
       .pexpire(this.#key, ENDED_TTL_MS)
       .publish(wakeChannel(prefix, runId), "end")
+      .publish(endedChannel(prefix), runId)
       .exec()
       .catch(() => null); // a gateway that sees the settled row writes the end
   }
@@ -129,7 +142,8 @@ export class EventLog {
   async #flushAll(): Promise<void> {
     await undefined; // events appended in the same turn go together
     while (this.#waiting.length > 0 && !this.#refused) {
-      const started = performance.now();
+      await this.#pause();
+      this.#writtenAt = performance.now();
       const [batch, bytes] = this.#nextBatch();
       const lastN = this.#n - BigInt(this.#waiting.length - batch.length);
       if (!(await this.#write(batch, lastN, bytes))) {
@@ -139,11 +153,22 @@ export class EventLog {
       }
       this.#waiting.splice(0, batch.length);
       this.#waitingBytes -= bytes;
-      const pause = BATCH_MS - (performance.now() - started);
-      if (this.#waiting.length > 0 && this.#waitingBytes < MAX_ENTRY && pause > 0) await delay(pause);
     }
     this.#flushing = undefined;
     if (this.#waiting.length > 0 && !this.#refused) this.#flushing = this.#flushAll();
+  }
+
+  /** Until it is time for the next append; not at all when somebody waits for it or there is enough for an entry. */
+  #pause(): Promise<void> | undefined {
+    const ms = (this.#followed ? BATCH_MS : UNFOLLOWED_BATCH_MS) - (performance.now() - this.#writtenAt);
+    if (ms <= 0 || this.#hurry || this.#waitingBytes >= MAX_ENTRY) return undefined;
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#endPause = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   /** The oldest events that wait, as many as fit into an entry. */
@@ -174,6 +199,7 @@ export class EventLog {
     pipeline.publish(wakeChannel(prefix, runId), "e");
     const results = await pipeline.exec().catch(() => null);
     const [added] = results ?? [];
+    this.#followed = Number(results?.at(-1)?.[1] ?? 1) > 0;
     if (added?.[0] == null && added !== undefined) return true;
     this.#kept.pop();
     this.#keptEvents -= batch.length;

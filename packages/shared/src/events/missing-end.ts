@@ -1,7 +1,7 @@
 import type { Redis } from "../redis/connection.ts";
 import type { RunEvent } from "./event-batch.ts";
 import { formatEventId, LAST_N } from "./event-id.ts";
-import { streamKey, wakeChannel } from "./event-keys.ts";
+import { endedChannel, streamKey, wakeChannel } from "./event-keys.ts";
 import { ENDED_TTL_MS } from "./event-log.ts";
 
 /** What a client is told at the end of a run whose worker did not say it. */
@@ -38,7 +38,11 @@ export async function writeMissingEnd(redis: Redis, prefix: string, runId: strin
   const key = streamKey(prefix, runId);
   const transaction = redis.multi();
   for (const { id, event, data } of events) transaction.xadd(key, formatEventId(id), event, data);
-  await transaction.pexpire(key, ENDED_TTL_MS).publish(wakeChannel(prefix, runId), "end").exec();
+  await transaction
+    .pexpire(key, ENDED_TTL_MS)
+    .publish(wakeChannel(prefix, runId), "end")
+    .publish(endedChannel(prefix), runId)
+    .exec();
 }
 
 /** Whether a run's stream is closed by its `end`. */

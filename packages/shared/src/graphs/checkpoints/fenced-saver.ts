@@ -88,7 +88,8 @@ export class FencedSaver extends ThreadSaver {
         ...(parentId === undefined ? {} : { parentConfig: storedConfig(config, parentId) }),
         pendingWrites: [],
       }));
-      for (const early of this.#early) if (early.checkpointId === checkpoint.id) this.#head.addWrites(early.writes, early.taskId);
+      for (const early of this.#early)
+        if (early.checkpointId === checkpoint.id) this.#head.addWrites(early.writes, early.taskId);
       this.#early = [];
     }
     return stored;
