@@ -160,7 +160,18 @@ async function undisturbed(
   await eventually(() => trial.isOver(), { everyMs: 5, what: "the end of the undisturbed run" });
   await trial.supplyEnd(true);
   await trial.checkStream();
-  return trial.outcome();
+  const outcome = await trial.outcome();
+  // What clients read in the thread's row is what the graph's state says.
+  if (outcome.run.status === "success") {
+    expect(outcome.thread, prepared.scenario.name).toMatchObject({
+      values: outcome.values,
+      interrupts: outcome.questions,
+    });
+    expect(outcome.thread.status, prepared.scenario.name).toBe(
+      outcome.next.length > 0 || outcome.questions.length > 0 ? "interrupted" : "idle",
+    );
+  }
+  return outcome;
 }
 
 /** Runs a case; returns what is wrong with its outcome. */

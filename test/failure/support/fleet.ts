@@ -6,6 +6,8 @@ import type { Redis } from "ioredis";
 import type { Pool } from "pg";
 import { pino } from "pino";
 import { afterAll } from "vitest";
+import type { RunEvent } from "@flotilla/shared/events/event-batch";
+import { hasEnd } from "@flotilla/shared/events/missing-end";
 import { RunQueue } from "@flotilla/shared/queue/run-queue";
 import type { NewRun } from "@flotilla/shared/runs/run-queries";
 import type { RunKwargs } from "@flotilla/shared/runs/run";
@@ -114,8 +116,14 @@ export class Fleet {
     return eventually(begun, { everyMs: 3, timeoutMs: 20_000, what: `step ${step} of run ${runId}` });
   }
 
-  events(runId: string) {
-    return readStream(this.redis, this.stack.prefix, runId);
+  /** The whole stream of a run that has ended: its `end` comes a moment after its settlement. */
+  async events(runId: string): Promise<RunEvent[]> {
+    const { prefix } = this.stack;
+    await eventually(() => hasEnd(this.redis, prefix, runId), {
+      everyMs: 5,
+      what: `the end of the stream of run ${runId}`,
+    });
+    return readStream(this.redis, prefix, runId);
   }
 
   async threadValues(threadId: string): Promise<unknown> {
