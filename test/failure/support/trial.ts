@@ -36,6 +36,7 @@ export interface Outcome {
   thread: { status: string; values: unknown; interrupts: unknown[] };
   values: unknown;
   next: string[];
+  /** Those that are open. */
   questions: string[];
   /** Sources and steps of the root checkpoints, in the order of storage. */
   chain: string;
@@ -160,7 +161,10 @@ export class Trial {
       thread,
       values: state.values,
       next: [...state.next].sort(),
-      questions: state.tasks.flatMap((task) => task.interrupts.map((one) => String(one.value))).sort(),
+      questions: state.tasks
+        .filter((task) => task.result === undefined)
+        .flatMap((task) => task.interrupts.map((one) => String(one.value)))
+        .sort(),
       chain,
     };
   }
