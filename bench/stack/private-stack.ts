@@ -51,6 +51,7 @@ export async function startPrivateStack({ workers, jobsPerWorker }: PrivateStack
   const stop = async (): Promise<void> => {
     for (let cleanUp = cleanUps.pop(); cleanUp !== undefined; cleanUp = cleanUps.pop()) await cleanUp();
   };
+  process.once("SIGINT", () => void stop().finally(() => process.exit(130)));
   try {
     const postgresLog = join(home, "logs/postgres.log");
     const postgres = await startLocalPostgres({ home, logFile: postgresLog });
