@@ -53,9 +53,9 @@ export const twoInOne = new StateGraph(State)
   .addNode("a", work("a"))
   .addNode("n", async () => {
     await delay(12);
-    const first = interrupt("q1") as string;
+    const first = interrupt<unknown, string>("q1");
     await delay(12);
-    const second = interrupt("q2") as string;
+    const second = interrupt<unknown, string>("q2");
     return { log: [`n=${first}/${second}`] };
   })
   .addNode("c", work("c"))

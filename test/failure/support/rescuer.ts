@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { listExpired, listStranded, redispatchRun, settleRun } from "@flotilla/shared/runs/run-queries";
+import { listExpired, redispatchRun, settleRun } from "@flotilla/shared/runs/run-queries";
 import type { Pool } from "@flotilla/shared/postgres/pool";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 
@@ -20,20 +20,26 @@ export class Rescuer {
   async #run(pool: Pool, queue: RunQueue, everyMs: number): Promise<void> {
     while (!this.#stopped) {
       await rescueExpired(pool, queue);
-      for (const runId of await listStranded(pool, await queue.oldestWaiting(), 1, 100)) {
-        await queue.enqueue(await redispatchRun(pool, runId));
-      }
+      await redispatchStranded(pool, queue);
       await delay(everyMs);
     }
   }
 }
 
-/** Gives runs whose lease ran out back to the queue. Returns how many. */
-export async function rescueExpired(pool: Pool, queue: RunQueue): Promise<number> {
+/** Gives runs whose lease ran out back to the queue. */
+async function rescueExpired(pool: Pool, queue: RunQueue): Promise<void> {
   const expired = await listExpired(pool, 100);
   for (const { run_id: runId, attempt } of expired) {
     const settled = await settleRun(pool, runId, attempt, { outcome: "lost", reason: "the lease ran out" });
     if (settled.outcome === "settled") await queue.enqueue(settled.next);
   }
-  return expired.length;
+}
+
+/** Puts runs on the queue again whose time has come, or that nobody has taken for long: some of these still are in it. */
+async function redispatchStranded(pool: Pool, queue: RunQueue): Promise<void> {
+  const { rows } = await pool.query<{ run_id: string }>(
+    `select run_id from runs where status = 'pending'
+        and (ready_at <= clock_timestamp() or dispatched_at < clock_timestamp() - interval '3 s')`,
+  );
+  for (const { run_id: runId } of rows) await queue.enqueue(await redispatchRun(pool, runId));
 }

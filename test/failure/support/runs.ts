@@ -1,15 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { Queryable } from "@flotilla/shared/postgres/pool";
-import {
-  claimRun,
-  createRun,
-  type ClaimOutcome,
-  type CreateOutcome,
-  type NewRun,
-} from "@flotilla/shared/runs/run-queries";
+import { claimRun, createRun, type ClaimOutcome, type NewRun } from "@flotilla/shared/runs/run-queries";
 import type { Dispatch, RunKwargs } from "@flotilla/shared/runs/run";
 
-export type Accepted = Extract<CreateOutcome, { outcome: "created" }>;
 export type Claimed = Extract<ClaimOutcome, { outcome: "claimed" }>;
 
 /** A run as the gateway would ask for it; a thread of its own unless one is named. */

@@ -29,7 +29,7 @@ async function rowsOf(pool: Pool): Promise<unknown> {
 }
 
 /** One run of the thread: `work`, then its end; with "rollback" it never happened. */
-async function run(
+async function oneRun(
   pool: Pool,
   end: "success" | "rollback",
   work: (graph: CompiledGraph) => Promise<unknown>,
@@ -52,9 +52,9 @@ const answer = async (pool: Pool, value: string) => {
 
 test("a rolled-back run leaves nothing behind, not even blobs", async () => {
   const { pool } = await createTestDatabase();
-  await run(pool, "success", (graph) => graph.invoke({ log: ["in"] }, thread));
+  await oneRun(pool, "success", (graph) => graph.invoke({ log: ["in"] }, thread));
   const before = await rowsOf(pool);
-  await run(pool, "rollback", (graph) => graph.invoke({ log: ["never happened"] }, thread));
+  await oneRun(pool, "rollback", (graph) => graph.invoke({ log: ["never happened"] }, thread));
   expect(await rowsOf(pool)).toEqual(before);
   const { rows } = await pool.query("select count(*)::int as n from runs");
   expect(rows).toEqual([{ n: 1 }]);
@@ -62,43 +62,43 @@ test("a rolled-back run leaves nothing behind, not even blobs", async () => {
 
 test("a rolled-back answer does not count: the question waits again, as it was", async () => {
   const { pool } = await createTestDatabase();
-  await run(pool, "success", (graph) => graph.invoke({ log: ["in"] }, thread));
+  await oneRun(pool, "success", (graph) => graph.invoke({ log: ["in"] }, thread));
   const [before, asked] = [await rowsOf(pool), await questions(pool)];
   expect(asked).toHaveLength(1);
 
   const resume = await answer(pool, "yes");
-  await run(pool, "rollback", (graph) => graph.invoke(resume, thread)); // stops at the second question
+  await oneRun(pool, "rollback", (graph) => graph.invoke(resume, thread)); // stops at the second question
   expect(await rowsOf(pool)).toEqual(before);
   expect(await questions(pool)).toEqual(asked);
 
-  await run(pool, "success", (graph) => graph.invoke(null, thread)); // an answer left behind would let it pass
+  await oneRun(pool, "success", (graph) => graph.invoke(null, thread)); // an answer left behind would let it pass
   expect(await questions(pool)).toMatchObject(asked);
 });
 
 test("a rollback restores the answer and the question of another run that it overwrote", async () => {
   const { pool } = await createTestDatabase();
-  await run(pool, "success", (graph) => graph.invoke({ log: ["in"] }, thread));
+  await oneRun(pool, "success", (graph) => graph.invoke({ log: ["in"] }, thread));
   const first = await answer(pool, "first answer");
-  await run(pool, "success", (graph) => graph.invoke(first, thread));
+  await oneRun(pool, "success", (graph) => graph.invoke(first, thread));
   const [before, asked] = [await rowsOf(pool), await questions(pool)];
   expect(asked.map(([, value]) => value)).toEqual(["second?"]);
 
   const second = await answer(pool, "second answer");
-  await run(pool, "rollback", (graph) => graph.invoke(second, thread)); // finishes, and overwrites rows of both runs before
+  await oneRun(pool, "rollback", (graph) => graph.invoke(second, thread)); // finishes, and overwrites rows of both runs before
   expect(await rowsOf(pool)).toEqual(before);
 
   const again = await answer(pool, "another answer");
-  await run(pool, "success", (graph) => graph.invoke(again, thread));
+  await oneRun(pool, "success", (graph) => graph.invoke(again, thread));
   const state = await graphOn(new ThreadSaver(pool, "default")).getState(thread);
   expect(state.values).toEqual({ log: ["in", "first answer another answer", "after"] });
 });
 
 test("a rollback of a fork leaves the branch it came from", async () => {
   const { pool } = await createTestDatabase();
-  await run(pool, "success", (graph) => graph.invoke({ log: ["in"] }, thread));
+  await oneRun(pool, "success", (graph) => graph.invoke({ log: ["in"] }, thread));
   const origin = (await new ThreadSaver(pool, "default").getTuple(thread))?.config;
   const before = await rowsOf(pool);
-  await run(pool, "rollback", (graph) =>
+  await oneRun(pool, "rollback", (graph) =>
     graph.invoke({ log: ["fork"] }, { configurable: { ...origin?.configurable } }),
   );
   expect(await rowsOf(pool)).toEqual(before);
