@@ -134,6 +134,17 @@ describe("hostile values are inert data", () => {
     expect(failing.body).toMatchObject({ status: "error", error: { error: "TypeError" } });
   });
 
+  test.each(["a\\u0000b", "\\ud800", "\\udc00\\u0000"])('an answer with "%s" is taken like any other', async (text) => {
+    const { body } = await raw("/graphs/ask/invoke?wait=20", '{"input":{"question":"q"}}');
+    const answer = await raw(
+      "/graphs/ask/resume?wait=20",
+      `{"thread_id":"${body.thread_id}","resume_data":{"text":"${text}"}}`,
+    );
+    expect(answer).toMatchObject({ status: 200, body: { status: "success", interrupts: [] } });
+    const state = await client.get(`/graphs/ask/state?thread_id=${body.thread_id}`);
+    expect(state.body.values.answers).toEqual([{ got: { text: JSON.parse(`"${text}"`) } }]);
+  });
+
   test("an edit with hostile values is stored as data", async () => {
     const { body } = await raw("/graphs/echo/invoke?wait=20", '{"input":{"value":1}}');
     const value = { lc: 1, type: "constructor", id: ["evil", "x", "Y"], kwargs: {} };

@@ -371,6 +371,43 @@ describe("runs of a thread", () => {
     expect(state.body.values).toMatchObject({ log: [1, 2], inputs: ["in"] });
   });
 
+  test("a list of runs can be filtered by status and metadata, and cut to fields", async () => {
+    const threadId = randomUUID();
+    for (const order of [1, 2, 3]) {
+      await client.post("/graphs/steps/invoke?wait=20", {
+        ...steps(1),
+        thread_id: threadId,
+        metadata: { order, nested: { odd: order % 2 } },
+      });
+    }
+    const list = async (query: string) =>
+      (await client.get(`/threads/${threadId}/runs?${query}`)).body as { metadata: { order: number } }[];
+    expect((await list("")).map((run) => run.metadata.order)).toEqual([3, 2, 1]);
+    expect((await list("limit=1&offset=1")).map((run) => run.metadata.order)).toEqual([2]);
+    expect(
+      (await list(`metadata=${encodeURIComponent('{"nested":{"odd":1}}')}`)).map((run) => run.metadata.order),
+    ).toEqual([3, 1]);
+    expect(await list("status=error")).toEqual([]);
+    expect(await list("status=&select=status&select=thread_id")).toEqual(
+      Array(3).fill({ status: "success", thread_id: threadId }),
+    );
+    expect((await client.get(`/threads/${threadId}/runs?metadata=x`)).status).toBe(422);
+  });
+
+  test("deleting a thread starts none of the runs that wait behind the one in flight", async () => {
+    const threadId = randomUUID();
+    const first = (await client.post("/graphs/steps/invoke", { ...steps(50, { delay_ms: 100 }), thread_id: threadId }))
+      .body;
+    const waiting = await Promise.all(
+      Array.from({ length: 10 }, () => client.post("/graphs/steps/invoke", { ...steps(1), thread_id: threadId })),
+    );
+    await eventually(async () => (await client.get(first.links.run)).body.status === "running");
+    const started = performance.now();
+    expect((await client.delete(`/threads/${threadId}`)).status).toBe(204);
+    expect(performance.now() - started).toBeLessThan(15_000);
+    for (const { body } of waiting) expect((await client.get(body.links.run)).status).toBe(404);
+  });
+
   test("deleting a thread stops its run and erases everything", async () => {
     const { body } = await client.post("/graphs/steps/invoke", steps(50, { delay_ms: 100 }));
     await eventually(async () => (await client.get(body.links.run)).body.status === "running");

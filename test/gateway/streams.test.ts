@@ -51,6 +51,40 @@ describe("a run's stream", () => {
     expect(new Set(values.map((event) => event.event))).toEqual(new Set(["metadata", "values", "end"]));
   });
 
+  test("a cursor of an attempt that the run never had is taken as the beginning", async () => {
+    await stack.startWorker();
+    const whole = await client.events("POST", "/graphs/steps/stream", steps(2, 1));
+    const { run_id, thread_id } = JSON.parse(whole[0]?.data ?? "") as { run_id: string; thread_id: string };
+    const path = `/threads/${thread_id}/runs/${run_id}/stream`;
+    for (const stale of ["2-7", "999-1", "nonsense"]) {
+      expect(await client.events("GET", path, undefined, { "last-event-id": stale })).toEqual(whole);
+    }
+  });
+
+  test("a run that is cancelled before it began ends its stream at once, without a gap", async () => {
+    const stream = await client.open("POST", "/graphs/steps/stream", steps(2, 1));
+    expect((await client.post(`${stream.runPath}/cancel`)).status).toBe(202);
+    expect((await stream.rest()).map((event) => event.event)).toEqual(["values", "end"]);
+  });
+
+  test("a run whose client goes away for good is cancelled when it has asked for that, and not when it comes back", async () => {
+    await stack.startWorker();
+    const watch = async (comesBack: boolean) => {
+      const { body } = await client.post("/graphs/steps/invoke", steps(20, 400));
+      const stream = await client.open("GET", `${body.links.stream}?cancel_on_disconnect=1`);
+      await stream.until((event) => event.event === "values");
+      stream.close();
+      if (comesBack) return (await client.events("GET", body.links.stream)).at(-1);
+      return eventually(
+        async () => (await client.get(body.links.run)).body.ended_at && (await client.get(body.links.run)).body,
+        { timeoutMs: 20_000 },
+      );
+    };
+    const [left, came] = await Promise.all([watch(false), watch(true)]);
+    expect(left).toMatchObject({ status: "interrupted" });
+    expect(JSON.parse((came as { data: string }).data)).toMatchObject({ status: "success" });
+  });
+
   test("has the headers that proxies and clients need, a retry hint and heartbeats", async () => {
     await stack.startWorker();
     const response = await fetch(`${client.url}/graphs/steps/stream`, {
@@ -187,6 +221,26 @@ describe("a wiped Redis", () => {
       "select count(*)::int as n from runs where attempt <> 1 or status <> 'success'",
     );
     expect(rows).toEqual([{ n: 0 }]);
+  });
+});
+
+describe("a wiped Redis with many runs waiting", () => {
+  test("gets each of them once", async () => {
+    const handles = await Promise.all(
+      Array.from({ length: 700 }, () => client.post("/graphs/steps/invoke", steps(1, 0))),
+    );
+    const redis = new Redis(stack.redisUrl);
+    await redis.unlink(...(await redis.keys(`${stack.prefix}*`)));
+    await eventually(async () => Number((await redis.llen(`${stack.prefix}:runs:wait`)).toString()) >= 700, {
+      timeoutMs: 30_000,
+    });
+    const { rows } = await database.pool.query(
+      "select max(dispatch) as most, count(*)::int as n from runs where status = 'pending'",
+    );
+    expect(rows).toEqual([{ most: 2, n: 700 }]);
+    expect(await redis.llen(`${stack.prefix}:runs:wait`)).toBe(700);
+    await redis.quit();
+    expect(handles.every((handle) => handle.status === 202)).toBe(true);
   });
 });
 

@@ -117,10 +117,20 @@ try {
     logger,
   };
 
-  const maintainer = lifecycle.add(new Maintainer(pool, logger));
-  maintainer.add(rescueRuns({ ...gateway, leaseSeconds: config.LEASE_SECS }));
-  maintainer.add(enqueueStranded(gateway));
-  maintainer.add(prune(pool));
+  const dutyPool = createPool({
+    databaseUrl: config.DATABASE_URL,
+    minSize: 0,
+    maxSize: 6,
+    applicationName: `${config.FLOTILLA_PROCESS_TITLE} duties`,
+    preparedStatements: config.PREPARED_STATEMENTS,
+    idleInTransactionMs: 600_000,
+    logger,
+  });
+  lifecycle.onStop(() => dutyPool.end());
+  const maintainer = lifecycle.add(new Maintainer(dutyPool, logger));
+  maintainer.add(rescueRuns({ ...gateway, pool: dutyPool, leaseSeconds: config.LEASE_SECS }));
+  maintainer.add(enqueueStranded({ ...gateway, pool: dutyPool }));
+  maintainer.add(prune(dutyPool));
 
   let stopping = false;
   const allowedOrigins = config.ALLOWED_ORIGINS.split(",")

@@ -61,15 +61,7 @@ async function installDependencies() {
   console.log("Installing dependencies (npm ci), once …");
   const { command, args } = npmCommand();
   // The compiler is a development dependency: it has to come along whatever NODE_ENV says.
-  const install = [
-    ...args,
-    "ci",
-    "--include=dev",
-    "--include=optional",
-    "--loglevel=error",
-    "--no-audit",
-    "--no-fund",
-  ];
+  const install = [...args, "ci", "--include=dev", "--include=optional", "--loglevel=error", "--no-audit", "--no-fund"];
   await run(command, install, { part: "dependencies", fix: "npm ci" });
   console.log(`✔ dependencies  ${seconds(started)}`);
 }

@@ -129,4 +129,5 @@ create table idempotency_keys (
   created_at   timestamptz not null default now(),
   primary key (tenant_id, key)
 );
+create index idempotency_keys_of_thread on idempotency_keys (tenant_id, thread_id);
 create index idempotency_keys_age on idempotency_keys (created_at);

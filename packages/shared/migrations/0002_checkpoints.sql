@@ -31,7 +31,7 @@ create index overwritten_writes_of_thread on overwritten_writes (thread_id);
 create table overwritten_checkpoints (
   overwritten_by uuid not null,
   thread_id text not null, checkpoint_ns text not null, checkpoint_id text not null,
-  parent_checkpoint_id text, checkpoint jsonb not null, metadata jsonb not null, run_id uuid,
+  parent_checkpoint_id text, checkpoint jsonb not null, metadata jsonb not null, run_id uuid, seq bigint not null,
   primary key (overwritten_by, thread_id, checkpoint_ns, checkpoint_id)
 );
 create index overwritten_checkpoints_of_thread on overwritten_checkpoints (thread_id);

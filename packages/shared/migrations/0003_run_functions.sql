@@ -76,7 +76,9 @@ begin
   perform 1 from threads where tenant_id = r.tenant_id and thread_id = r.thread_id for update;
   select * into r from runs where run_id = p_run for update;
   if not found or r.status <> 'pending' then return release_head(r.tenant_id, r.thread_id); end if;
-  update runs set dispatched_at = null, ready_at = null where run_id = p_run;
+  update runs set dispatched_at = null,
+         ready_at = case when greatest(available_at, retry_at) > clock_timestamp() then greatest(available_at, retry_at) end
+   where run_id = p_run;
   return release_head(r.tenant_id, r.thread_id);
 end $$;
 
@@ -93,15 +95,20 @@ begin
     select thread_id, checkpoint_ns, checkpoint_id, task_id, idx, channel, type, blob, run_id, task_path
       from overwritten_writes where overwritten_by = p_run and thread_id = ct
     on conflict do nothing;
-  insert into checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata, run_id)
-    select thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata, run_id
+  insert into checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata, run_id, seq)
+    select thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata, run_id, seq
       from overwritten_checkpoints where overwritten_by = p_run and thread_id = ct
     on conflict do nothing;
   delete from overwritten_writes where overwritten_by = p_run;
   delete from overwritten_checkpoints where overwritten_by = p_run;
-  delete from checkpoint_blobs b where b.thread_id = ct and b.run_id = p_run and not exists (
-    select 1 from checkpoints c where c.thread_id = b.thread_id and c.checkpoint_ns = b.checkpoint_ns
-       and c.checkpoint -> 'channel_versions' ->> b.channel = b.version);
+  delete from idempotency_keys where tenant_id = p_tenant and thread_id = p_thread and run_id = p_run;
+  -- What the remaining checkpoints refer to is collected once: asked per blob, a long thread would hold its locks for seconds.
+  if exists (select 1 from checkpoint_blobs where thread_id = ct and run_id = p_run) then
+    with referred as materialized (
+      select c.checkpoint_ns, v.key, v.value from checkpoints c, jsonb_each_text(c.checkpoint -> 'channel_versions') v where c.thread_id = ct)
+    delete from checkpoint_blobs b where b.thread_id = ct and b.run_id = p_run and not exists (
+      select 1 from referred x where x.checkpoint_ns = b.checkpoint_ns and x.key = b.channel and x.value = b.version);
+  end if;
 end $$;
 
 -- Ends a pending run at once. The caller holds thread and run FOR UPDATE and has seen that the run is pending.
@@ -128,11 +135,13 @@ $$;
 
 -- Accepts a run. Returns {outcome, …}: created, replayed, key_reused, thread_missing, other_graph, thread_busy,
 -- not_interrupted, unknown_interrupt, several_interrupts. Any outcome but created and replayed leaves nothing behind.
---   p_resume: null, or {"interrupt_id"?, "map"?, "value"?}: the run answers a question that must be waiting now.
+--   p_resume: null, or how the run answers questions that must be waiting now: 'only' (the one that waits), 'named'
+--   (p_interrupts holds its id), 'map' (p_answer is a map whose keys are p_interrupts). p_answer is carried as it is: the
+--   JSON functions of Postgres refuse NUL and lone surrogates as soon as they look into a text.
 create function create_run(
   p_tenant text, p_thread text, p_thread_must_exist boolean, p_bind_graph boolean, p_run uuid, p_assistant uuid, p_graph text,
   p_kwargs json, p_metadata jsonb, p_thread_metadata jsonb, p_strategy text, p_delay_seconds double precision,
-  p_resume json, p_key text, p_hash text
+  p_resume text, p_interrupts text[], p_answer json, p_key text, p_hash text
 ) returns jsonb
 language plpgsql as $$
 declare
@@ -156,6 +165,9 @@ begin
       values (p_tenant, p_key, p_hash, p_run, p_thread) on conflict do nothing;
     if not found then
       select * into seen from idempotency_keys where tenant_id = p_tenant and key = p_key;
+      if not found then -- it went away with its thread just now
+        raise exception 'the key vanished' using errcode = 'serialization_failure'; -- the caller repeats
+      end if;
       if seen.request_hash <> p_hash then return jsonb_build_object('outcome', 'key_reused'); end if;
       return jsonb_build_object('outcome', 'replayed', 'run_id', seen.run_id, 'thread_id', seen.thread_id);
     end if;
@@ -188,18 +200,16 @@ begin
         refusal := 'thread_busy';
       elsif t.status <> 'interrupted' or cardinality(waiting) = 0 then
         refusal := 'not_interrupted';
-      elsif p_resume -> 'map' is not null then
-        if exists (select 1 from json_object_keys(p_resume -> 'map') k where k <> all (waiting)) then
-          refusal := 'unknown_interrupt';
-        end if;
-        answers := p_resume -> 'map';
-      elsif p_resume ->> 'interrupt_id' is not null then
-        if p_resume ->> 'interrupt_id' <> all (waiting) then refusal := 'unknown_interrupt'; end if;
-        answers := json_build_object(p_resume ->> 'interrupt_id', p_resume -> 'value');
+      elsif p_resume <> 'only' and not p_interrupts <@ waiting then
+        refusal := 'unknown_interrupt';
+      elsif p_resume = 'map' then
+        answers := p_answer;
+      elsif p_resume = 'named' then
+        answers := json_build_object(p_interrupts[1], p_answer);
       elsif cardinality(waiting) > 1 then
         refusal := 'several_interrupts';
       else
-        answers := json_build_object(waiting[1], p_resume -> 'value');
+        answers := json_build_object(waiting[1], p_answer);
       end if;
     end if;
   end if;
@@ -243,8 +253,7 @@ begin
   elsif p_delay_seconds <= 0 then
     dispatched := release_head(p_tenant, p_thread);
   end if;
-  return jsonb_build_object('outcome', 'created', 'dispatch', dispatched, 'cancelled', cancelled, 'resume_map', answers,
-                            'created_at', run_now);
+  return jsonb_build_object('outcome', 'created', 'dispatch', dispatched, 'cancelled', cancelled, 'created_at', run_now);
 end $$;
 
 -- The questions of pending writes and the values of a checkpoint, as one JSON document each. Blobs of type json are UTF-8
@@ -287,15 +296,18 @@ begin
   select * into r from runs where run_id = p_run for update;
   if not found then outcome := 'gone'; return; end if;
   if r.status <> 'pending' then outcome := 'not_pending'; return; end if;
-  if thread_head(r.tenant_id, r.thread_id) is distinct from p_run then
-    update runs set dispatched_at = null where run_id = p_run; -- its predecessor releases it
-    outcome := 'not_head'; return;
-  end if;
   if greatest(r.available_at, r.retry_at) > clock_timestamp() then
     update runs set dispatched_at = null, ready_at = greatest(available_at, retry_at) where run_id = p_run;
     outcome := 'not_due'; return;
   end if;
-  if r.solo and not p_alone then outcome := 'alone'; return; end if;
+  if thread_head(r.tenant_id, r.thread_id) is distinct from p_run then
+    update runs set dispatched_at = null where run_id = p_run; -- its predecessor releases it
+    outcome := 'not_head'; return;
+  end if;
+  if r.solo and not p_alone then
+    update runs set dispatched_at = clock_timestamp() + interval '15 s' where run_id = p_run; -- the child needs time to start
+    outcome := 'alone'; return;
+  end if;
 
   ct := checkpoint_thread_id(r.tenant_id, r.thread_id);
   select * into c from checkpoints k where k.thread_id = ct and k.checkpoint_ns = '' order by k.seq desc limit 1;
@@ -337,6 +349,8 @@ declare
   progressed boolean;
   settled text;
   chapter jsonb;
+  stored_id text;
+  open_questions jsonb;
 begin
   select * into r from runs where run_id = p_run;
   if not found then return jsonb_build_object('outcome', 'fenced'); end if;
@@ -351,7 +365,10 @@ begin
     return jsonb_build_object('outcome', 'settled', 'status', 'rollback', 'thread_id', r.thread_id,
                               'tenant_id', r.tenant_id, 'next', release_head(r.tenant_id, r.thread_id));
   end if;
-  if r.cancel_action = 'interrupt' then final := 'interrupted'; end if;
+  if r.cancel_action = 'interrupt' then
+    final := 'interrupted';
+    p_error := null; -- the stream of a cancelled run just ends
+  end if;
 
   chapter := jsonb_build_object('attempt', r.attempt, 'holder', r.holder, 'ended', final, 'reason', p_reason,
                                 'at', clock_timestamp(), 'checkpoint_id', p_checkpoint_id);
@@ -374,9 +391,13 @@ begin
   end if;
 
   if final in ('handed_over', 'lost') then
+    -- Read under the lock, which has waited for a checkpoint in flight: the worker may not know of it.
+    stored_id := (select k.checkpoint_id from checkpoints k
+                   where k.thread_id = checkpoint_thread_id(r.tenant_id, r.thread_id) and k.checkpoint_ns = ''
+                     and k.seq > r.base_seq and k.run_id = p_run order by k.seq desc limit 1);
     update runs
        set status = 'pending', holder = null, lease_expires_at = null, losses = r.losses, solo_losses = r.solo_losses,
-           solo = r.solo, handed_over_at = case when final = 'handed_over' then p_checkpoint_id else handed_over_at end,
+           solo = r.solo, handed_over_at = case when final = 'handed_over' then stored_id else handed_over_at end,
            retry_at = case when r.solo then clock_timestamp() + make_interval(secs => least(power(4, r.solo_losses), 60)) end,
            ready_at = null, dispatched_at = null, story = (story || chapter), updated_at = clock_timestamp()
      where run_id = p_run;
@@ -389,14 +410,17 @@ begin
          story = case when r.attempt > 1 or final <> 'success' then story || chapter else story end,
          ended_at = clock_timestamp(), updated_at = clock_timestamp()
    where run_id = p_run;
+  delete from overwritten_writes where overwritten_by = p_run; -- only a rollback needs the images
+  delete from overwritten_checkpoints where overwritten_by = p_run;
+  open_questions := coalesce(p_interrupts, (select interrupts from threads where tenant_id = r.tenant_id and thread_id = r.thread_id));
   settled := case
     when final in ('error', 'timeout') then 'error'
     when final = 'success' and p_has_next then 'interrupted'
-    when final = 'interrupted' and coalesce(p_interrupts, '{}') <> '{}' then 'interrupted'
+    when final = 'interrupted' and open_questions <> '{}' then 'interrupted'
     else 'idle' end;
   update threads t
      set "values" = coalesce(p_values, "values"), values_run_id = case when p_values is null then values_run_id else p_run end,
-         interrupts = coalesce(p_interrupts, interrupts),
+         interrupts = open_questions,
          error = case when settled = 'error' then p_error end,
          settled_status = settled,
          status = case when has_run_in_flight(r.tenant_id, r.thread_id) then 'busy' else settled end,
@@ -428,19 +452,31 @@ begin
   return jsonb_build_object('outcome', 'ended', 'status', r.status, 'attempt', r.attempt);
 end $$;
 
--- Erases a thread. The caller has stopped its run in flight; a run that is still running refuses the deletion.
+-- Erases a thread. While a run of it is running, its cancel is recorded and the runs behind it end, so that none of them
+-- starts when it stops; the caller comes back. Returns {outcome: missing | running | deleted, run_ids, running}.
 create function delete_thread(p_tenant text, p_thread text) returns jsonb
 language plpgsql as $$
 declare
   ct text := checkpoint_thread_id(p_tenant, p_thread);
   ids jsonb;
+  other record;
+  live jsonb;
 begin
   perform 1 from threads where tenant_id = p_tenant and thread_id = p_thread for update;
   if not found then return jsonb_build_object('outcome', 'missing'); end if;
-  perform 1 from runs where tenant_id = p_tenant and thread_id = p_thread and status in ('pending', 'running') order by run_id for update;
-  if exists (select 1 from runs where tenant_id = p_tenant and thread_id = p_thread and status = 'running') then
-    return jsonb_build_object('outcome', 'running');
-  end if;
+  for other in (select run_id, status, attempt from runs where tenant_id = p_tenant and thread_id = p_thread and status = 'running')
+      union all (select run_id, status, attempt from runs where tenant_id = p_tenant and thread_id = p_thread and status = 'pending')
+      order by run_id loop
+    perform 1 from runs where run_id = other.run_id for update;
+    if other.status = 'pending' then
+      perform cancel_pending_run(other.run_id, p_tenant, p_thread, 'interrupt', 'the thread is being deleted');
+    else
+      update runs set cancel_action = coalesce(cancel_action, 'interrupt'), cancel_reason = 'the thread is being deleted'
+       where run_id = other.run_id;
+      live := jsonb_build_object('run_id', other.run_id, 'attempt', other.attempt);
+    end if;
+  end loop;
+  if live is not null then return jsonb_build_object('outcome', 'running', 'running', live); end if;
   with gone as (delete from runs where tenant_id = p_tenant and thread_id = p_thread returning run_id)
     select coalesce(jsonb_agg(run_id), '[]') into ids from gone;
   delete from checkpoints where thread_id = ct;

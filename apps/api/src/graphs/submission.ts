@@ -53,12 +53,12 @@ export function resumeOf(body: ResumeBody, caller: Caller, defaultModes: string[
 
 /** An object whose keys are all interrupt ids answers several questions; anything else answers one. */
 function addressedAnswer(answer: unknown, interruptId: string | undefined): Submission["resume"] {
-  if (interruptId !== undefined) return { interrupt_id: interruptId, value: answer };
+  if (interruptId !== undefined) return { kind: "named", interruptId, answer };
   const keyed =
     typeof answer === "object" && answer !== null && !Array.isArray(answer) && Object.keys(answer).length > 0;
   if (keyed && Object.keys(answer).every((key) => /^[0-9a-f]{32}$/.test(key)))
-    return { map: answer as Record<string, unknown> };
-  return { value: answer };
+    return { kind: "map", answers: answer as Record<string, unknown> };
+  return { kind: "only", answer };
 }
 
 function optionsOf(body: Omit<InvokeBody, "input">, defaultModes: string[]): RunKwargs {

@@ -17,6 +17,7 @@ export class SseStream {
   readonly #response: Response;
   readonly #heartbeat: NodeJS.Timeout;
   readonly #gone = new AbortController();
+  #endedHere = false;
   #opening = `retry: 1000\n`;
 
   constructor(response: Response, headers: Record<string, string> = {}) {
@@ -31,15 +32,22 @@ export class SseStream {
     for (const [name, value] of Object.entries(all)) response.setHeader(name, value); // Express would add a charset
     response.socket?.setNoDelay(true);
     response.status(200).flushHeaders();
+    if (response.destroyed) this.#gone.abort(); // the client left before: "close" does not come again
     response.once("close", () => this.#close());
     this.#heartbeat = setInterval(() => {
-      if (!response.writableNeedDrain) response.write(": heartbeat\n");
+      if (this.#gone.signal.aborted) clearInterval(this.#heartbeat);
+      else if (!response.writableNeedDrain) response.write(": heartbeat\n");
     }, HEARTBEAT_MS);
   }
 
   /** Aborted when the client is gone or the stream was ended. */
   get closed(): AbortSignal {
     return this.#gone.signal;
+  }
+
+  /** Whether it was the client that went, not the end of the stream or of this gateway. */
+  get clientLeft(): boolean {
+    return this.#gone.signal.aborted && !this.#endedHere;
   }
 
   /** Writes events; resolves when the client can take more. False when it is gone. */
@@ -60,6 +68,7 @@ export class SseStream {
   /** Ends the stream; with a hint when to come back, for a gateway that goes away. */
   end(retryMs?: number): void {
     if (this.#gone.signal.aborted) return;
+    this.#endedHere = true;
     this.#response.end(retryMs === undefined ? "" : `retry: ${retryMs}\n\n`);
     this.#close();
   }
@@ -73,7 +82,10 @@ export class SseStream {
     if (this.#gone.signal.aborted) return false;
     if (this.#response.write(text)) return true;
     const drained = await this.#drained();
-    if (!drained) this.#response.destroy();
+    if (!drained && !this.#gone.signal.aborted) {
+      this.#endedHere = true; // it stalled; it may come back and resume
+      this.#response.destroy();
+    }
     return drained;
   }
 

@@ -2,7 +2,7 @@ import type { Pool } from "@flotilla/shared/postgres/pool";
 import type { Redis } from "@flotilla/shared/redis/connection";
 import type { Logger } from "@flotilla/shared/process/logger";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
-import { listStranded, redispatchRun } from "@flotilla/shared/runs/run-queries";
+import { listStranded, readClock, redispatchRun } from "@flotilla/shared/runs/run-queries";
 import type { GatewayMetrics } from "../metrics.ts";
 import type { Duty } from "./maintainer.ts";
 
@@ -22,7 +22,8 @@ const SLACK_SECONDS = 2;
 /**
  * Puts runs on the queue that should be there and are not: their time has come, the process that accepted them died before
  * it enqueued them, or Redis lost them. The queue is first in, first out, so a run that was dispatched before the oldest
- * waiting job is not in it; after a wipe nothing is. Costs what is stranded, not what is pending.
+ * waiting job is not in it; after a wipe nothing is. Costs what is stranded, not what is pending: what a sweep has dispatched
+ * is younger than its beginning and not looked at again.
  */
 export function enqueueStranded({ pool, redis, queue, metrics, logger }: StrandedDeps): Duty {
   return {
@@ -31,18 +32,20 @@ export function enqueueStranded({ pool, redis, queue, metrics, logger }: Strande
     lock: 2,
     async perform() {
       if (redis.status !== "ready") return;
+      const now = await readClock(pool);
       const wiped = await queue.wasWiped();
       if (wiped) logger.warn("Redis was empty: dispatching everything runnable again");
-      const oldest = wiped ? null : await queue.oldestWaiting();
-      for (let round = 0; round < 200; round++) {
-        const stranded = await listStranded(pool, oldest, wiped ? 0 : SLACK_SECONDS, BATCH);
+      const oldestWaitingMs = wiped ? null : await queue.oldestWaiting();
+      const bounds = { now, oldestWaitingMs, slackSeconds: wiped ? 0 : SLACK_SECONDS, limit: BATCH };
+      for (;;) {
+        const stranded = await listStranded(pool, bounds);
         for (const runId of stranded) {
           const dispatch = await redispatchRun(pool, runId);
           if (dispatch === null) continue;
           metrics.redispatched();
           if (!(await queue.enqueue(dispatch))) return; // Redis is away again
         }
-        if (stranded.length < BATCH) return;
+        if (stranded.length === 0) return;
       }
     },
   };

@@ -8,6 +8,8 @@ export interface Duty {
   everyMs: number;
   /** Key of its advisory lock. */
   lock: number;
+  /** Called on each turn on which Postgres answered, whoever does the duty. */
+  onContact?(): void;
   /** May throw: the next turn tries again. */
   perform(): Promise<void>;
 }
@@ -15,6 +17,7 @@ export interface Duty {
 /**
  * Runs duties in the gateways, so that they are done also when no worker runs. Each duty has a timer and a lock of its own
  * (`pg_try_advisory_xact_lock`, held for one turn): rescue never waits for another duty, and of several gateways one does it.
+ * The pool is the duties' own, with room for each one's lock and queries: requests that wait must not keep them from rescue.
  */
 export class Maintainer implements Stoppable {
   readonly #pool: Pool;
@@ -72,6 +75,7 @@ export class Maintainer implements Stoppable {
         LOCK_SPACE,
         duty.lock,
       ]);
+      duty.onContact?.();
       if (rows[0]?.mine === true) await duty.perform();
       await client.query("commit");
       return rows[0]?.mine === true;

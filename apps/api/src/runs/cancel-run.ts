@@ -2,15 +2,18 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Conflict, NotFound } from "@flotilla/shared/errors";
 import type { Pool } from "@flotilla/shared/postgres/pool";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
-import { cancelRun as recordCancel, listRuns, settleRun } from "@flotilla/shared/runs/run-queries";
+import { cancelRun as recordCancel, settleRun } from "@flotilla/shared/runs/run-queries";
 import { deleteThread as eraseThread } from "@flotilla/shared/threads/thread-queries";
 import type { CancelAction } from "@flotilla/shared/runs/run";
+import type { ThreadStates } from "../threads/thread-state.ts";
+import type { OpenStreams } from "./open-streams.ts";
 import type { RunSignals } from "./run-signals.ts";
 
 export interface CancelDeps {
   pool: Pool;
   queue: RunQueue;
   signals: RunSignals;
+  states: ThreadStates;
 }
 
 export interface RunAddress {
@@ -35,41 +38,45 @@ export async function cancelRun(
     throw new NotFound("run", `Run ${run.runId} does not exist on thread "${run.threadId}"`);
   if (outcome.outcome === "asked") deps.signals.cancelled(run.runId, "running");
   if (outcome.outcome === "cancelled") {
+    // A run that had begun left a state that nobody has written to the thread yet.
+    if (outcome.attempt > 0) await deps.states.refresh(run.tenantId, run.threadId);
     deps.signals.cancelled(run.runId, "pending");
     await deps.queue.enqueue(outcome.next);
   }
   return outcome.outcome !== "asked";
 }
 
+/** A client that lost its connection has this long to come back, in ms. */
+const ABANDONED_MS = 3_000;
+
+/** Cancels a run whose client went away for good, as it has asked: not while somebody follows it, nor because this gateway goes. */
+export async function cancelAbandoned(deps: CancelDeps & { streams: OpenStreams }, run: RunAddress): Promise<void> {
+  await delay(ABANDONED_MS, undefined, { ref: false });
+  if (deps.streams.isClosing || (await deps.signals.isFollowed(run.runId))) return;
+  await cancelRun(deps, run, "interrupt", "the client went away");
+}
+
 /** How long a run in flight may take to stop before its attempt is ended without its worker, in ms. */
 const STOP_MS = 5_000;
 
 /**
- * Erases a thread: its runs, checkpoints and events. Runs in flight are stopped first; one whose worker does not answer is
- * ended in its place, which fences that worker.
+ * Erases a thread: its runs, checkpoints and events. What waits is ended with the first try, the run in flight is asked to
+ * stop; one whose worker does not answer is ended in its place, which fences that worker.
  * @throws NotFound, Conflict when new runs keep coming.
  */
 export async function deleteThread(deps: CancelDeps, tenantId: string, threadId: string): Promise<void> {
   const deadline = Date.now() + STOP_MS;
-  for (let round = 0; round < 500; round++) {
+  for (let round = 0; round < 200; round++) {
     const outcome = await eraseThread(deps.pool, tenantId, threadId);
     if (outcome.outcome === "missing") throw new NotFound("thread", `Thread "${threadId}" does not exist`);
     if (outcome.outcome === "deleted") return deps.signals.forget(outcome.run_ids);
-    const [running] = await listRuns(deps.pool, tenantId, threadId, { limit: 1, offset: 0, status: "running" });
-    if (running === undefined) continue;
-    await cancelRun(
-      deps,
-      { tenantId, threadId, runId: running.run_id },
-      "interrupt",
-      "the thread is being deleted",
-    ).catch(() => {});
+    const { run_id: runId, attempt } = outcome.running;
+    deps.signals.cancelled(runId, "running");
     if (Date.now() > deadline) {
-      await settleRun(deps.pool, running.run_id, running.attempt, {
-        outcome: "interrupted",
-        reason: "the thread is being deleted",
-      });
+      await settleRun(deps.pool, runId, attempt, { outcome: "interrupted", reason: "the thread is being deleted" });
+    } else {
+      await delay(Math.min(10 + round * 10, 200));
     }
-    await delay(Math.min(10 + round * 10, 200));
   }
   throw new Conflict("run_active", `Thread "${threadId}" keeps getting runs; try again`);
 }

@@ -24,6 +24,10 @@ export class OpenStreams {
     return stream;
   }
 
+  get isClosing(): boolean {
+    return this.#closing;
+  }
+
   /** Ends all of them. Clients come back, spread over two seconds, to another gateway. */
   endAll(): void {
     this.#closing = true;

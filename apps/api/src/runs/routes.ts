@@ -2,14 +2,14 @@ import * as z from "zod";
 import { NotFound } from "@flotilla/shared/errors";
 import { streamModes } from "@flotilla/shared/protocol/graph-call";
 import { runId, threadId } from "@flotilla/shared/protocol/ids";
-import { limit, offset, queryFlag, queryList } from "@flotilla/shared/protocol/query";
+import { limit, offset, queryFlag, queryJson, queryList } from "@flotilla/shared/protocol/query";
 import { errorBody, runBody, runStatus } from "@flotilla/shared/protocol/responses";
 import { getRun, listRuns } from "@flotilla/shared/runs/run-queries";
 import type { Run } from "@flotilla/shared/runs/run";
 import type { Gateway } from "../gateway.ts";
 import { route, type Route } from "../http/route.ts";
 import { runPath } from "./answer-run.ts";
-import { cancelRun, deleteThread } from "./cancel-run.ts";
+import { cancelAbandoned, cancelRun, deleteThread } from "./cancel-run.ts";
 import { joinRun } from "./join-run.ts";
 import { parseCursor, streamRun, supplyEndOfOldRun } from "./stream-run.ts";
 import { listenForEnd } from "./wait-for-run.ts";
@@ -37,11 +37,21 @@ export function runRoutes(gateway: Gateway): Route[] {
       tag,
       summary: "Runs of a thread, newest first",
       params: thread,
-      query: z.object({ limit: limit.default(10), offset: offset.default(0), status: runStatus.optional() }),
+      query: z.object({
+        limit: limit.default(10),
+        offset: offset.default(0),
+        status: z.preprocess((value) => value || undefined, runStatus.optional()),
+        metadata: queryJson.optional(),
+        select: queryList(z.string().max(64)).optional(),
+      }),
       answers: { 200: { description: "The runs", schema: z.array(runBody) }, ...missing },
       async handle({ principal: { tenantId }, params: { thread_id }, query, response }) {
         await states.requireThread(tenantId, thread_id);
-        response.json((await listRuns(pool, tenantId, thread_id, query)).map(withoutTenant));
+        response.json(
+          (await listRuns(pool, tenantId, thread_id, query)).map((found) =>
+            selected(withoutTenant(found), query.select),
+          ),
+        );
       },
     }),
     route({
@@ -72,16 +82,17 @@ export function runRoutes(gateway: Gateway): Route[] {
         const tail = await tails.open(params.run_id, tenantId);
         const path = runPath({ threadId: params.thread_id, runId: params.run_id });
         const sse = streams.open(response, { "content-location": path, location: `${path}/stream` });
-        const after = parseCursor(request.get("last-event-id"));
-        const ended = await streamRun(gateway, tail, sse, {
+        const after = parseCursor(request.get("last-event-id"), found.attempt);
+        await streamRun(gateway, tail, sse, {
           tenantId,
           threadId: params.thread_id,
           runId: params.run_id,
           after,
           modes: query.stream_mode,
         });
-        if (!ended && query.cancel_on_disconnect === true)
-          await cancelRun(gateway, { tenantId, threadId: params.thread_id, runId: params.run_id }, "interrupt");
+        if (sse.clientLeft && query.cancel_on_disconnect === true) {
+          await cancelAbandoned(gateway, { tenantId, threadId: params.thread_id, runId: params.run_id });
+        }
       },
     }),
     route({
@@ -95,8 +106,9 @@ export function runRoutes(gateway: Gateway): Route[] {
       async handle({ principal: { tenantId }, params, query, response, clientGone }) {
         await requireRun(tenantId, params);
         const ended = await joinRun(gateway, response, { tenantId, ...params }, clientGone);
-        if (!ended && query.cancel_on_disconnect === true)
-          await cancelRun(gateway, { tenantId, threadId: params.thread_id, runId: params.run_id }, "interrupt");
+        if (!ended && query.cancel_on_disconnect === true) {
+          await cancelAbandoned(gateway, { tenantId, threadId: params.thread_id, runId: params.run_id });
+        }
       },
     }),
     route({
@@ -145,4 +157,10 @@ export function runRoutes(gateway: Gateway): Route[] {
 
 function withoutTenant({ tenant_id: _tenant, ...visible }: Run): Omit<Run, "tenant_id"> {
   return visible;
+}
+
+/** Only the fields that were asked for; unknown names are ignored. */
+function selected(visible: object, select: string[] | undefined): object {
+  if (select === undefined || select.length === 0) return visible;
+  return Object.fromEntries(Object.entries(visible).filter(([name]) => select.includes(name)));
 }

@@ -20,6 +20,16 @@ export class RunSignals {
     }
   }
 
+  /** Whether any gateway has a client that follows the run's events; unknown counts as yes. */
+  async isFollowed(runId: string): Promise<boolean> {
+    try {
+      const [, followers] = (await this.#redis.pubsub("NUMSUB", wakeChannel(this.#prefix, runId))) as [string, number];
+      return Number(followers) > 0;
+    } catch {
+      return true;
+    }
+  }
+
   /** What a run left in Redis goes with its thread. */
   async forget(runIds: readonly string[]): Promise<void> {
     if (runIds.length === 0 || this.#redis.status !== "ready") return;

@@ -2,7 +2,6 @@ import {
   BEGINNING,
   compareEventIds,
   formatEventId,
-  LAST_N,
   parseEventId,
   type EventId,
 } from "@flotilla/shared/events/event-id";
@@ -55,9 +54,9 @@ export async function streamRun(
     if (events.length > 0 && !(await sse.write(events))) return false;
     if (item.events.some(isEnd)) break;
   }
-  const gone = sse.closed.aborted;
+  const ended = !sse.closed.aborted;
   sse.end();
-  return !gone;
+  return ended;
 }
 
 /** For a run that ended a while ago: its end is supplied at once when its stream has none (any more). */
@@ -96,13 +95,13 @@ export async function missingEnd(
 }
 
 /**
- * The cursor that a client sends: `-1` and `-` are the beginning. An id that is none of ours, or lies beyond every event, is
- * taken as the beginning too: a client that gets all again loses nothing.
+ * The cursor that a client sends: `-1` and `-` are the beginning. An id that is none of ours, or of an attempt that the run
+ * has not had, is taken as the beginning too: a client that gets all again loses nothing.
  */
-export function parseCursor(header: string | undefined): EventId | undefined {
+export function parseCursor(header: string | undefined, attempt: number): EventId | undefined {
   if (header === undefined || header === "-1" || header === "-") return undefined;
   const id = parseEventId(header);
-  return id === undefined || compareEventIds(id, BEGINNING) <= 0 || id.n > LAST_N ? undefined : id;
+  return id === undefined || id.attempt > attempt || compareEventIds(id, BEGINNING) <= 0 ? undefined : id;
 }
 
 const ALWAYS = new Set(["metadata", "error", "end", "feedback", "gap"]);

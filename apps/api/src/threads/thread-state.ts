@@ -2,7 +2,7 @@ import { InvalidUpdateError, type StateSnapshot } from "@langchain/langgraph";
 import { Conflict, InvalidRequest, messageOf, NotFound } from "@flotilla/shared/errors";
 import type { GraphRegistry } from "@flotilla/shared/graphs/graph-registry";
 import { EditSaver, ThreadSaver } from "@flotilla/shared/graphs/checkpoints/thread-saver";
-import type { Pool } from "@flotilla/shared/postgres/pool";
+import type { Pool, PoolClient } from "@flotilla/shared/postgres/pool";
 import { inTransaction } from "@flotilla/shared/postgres/transaction";
 import { getThread, lockThread, storeEditedState, type Thread } from "@flotilla/shared/threads/thread-queries";
 import { getCheckpointOfRun } from "@flotilla/shared/graphs/checkpoints/checkpoint-queries";
@@ -80,6 +80,16 @@ export class ThreadStates {
       : this.read(tenantId, found.thread_id, found.graph_id, { checkpointId: found.checkpoint_id });
   }
 
+  /** Writes what the thread's checkpoints say to its row, unless a run is in flight, whose end will. */
+  async refresh(tenantId: string, threadId: string): Promise<void> {
+    await inTransaction(this.#pool, async (client) => {
+      const thread = await lockThread(client, tenantId, threadId);
+      if (thread === undefined || thread.in_flight || thread.graph_id === null) return;
+      const graph = await this.#registry.bind(thread.graph_id, new ThreadSaver(client, tenantId));
+      await storeSnapshot(client, tenantId, threadId, await graph.getState({ configurable: { thread_id: threadId } }));
+    });
+  }
+
   async storedValues(tenantId: string, threadId: string): Promise<unknown> {
     return (await getThread(this.#pool, tenantId, threadId))?.values;
   }
@@ -119,17 +129,24 @@ export class ThreadStates {
           throw refusedEdit(error);
         });
       const snapshot: StateSnapshot = await graph.getState({ configurable: { thread_id: edit.threadId } });
-      const state = toThreadState(snapshot);
-      const interrupts = interruptsByTask(snapshot);
-      const waits = snapshot.next.length > 0 || Object.keys(interrupts).length > 0;
-      await storeEditedState(client, edit.tenantId, edit.threadId, {
-        values: state.values,
-        interrupts,
-        status: waits ? "interrupted" : "idle",
-      });
-      return state;
+      return storeSnapshot(client, edit.tenantId, edit.threadId, snapshot);
     });
   }
+}
+
+/** The thread's row as its checkpoints say. The caller holds it. */
+async function storeSnapshot(
+  client: PoolClient,
+  tenantId: string,
+  threadId: string,
+  snapshot: StateSnapshot,
+): Promise<ThreadState> {
+  const state = toThreadState(snapshot);
+  const interrupts = interruptsByTask(snapshot);
+  const waits = snapshot.next.length > 0 || Object.keys(interrupts).length > 0;
+  const status = waits ? "interrupted" : "idle";
+  await storeEditedState(client, tenantId, threadId, { values: state.values, interrupts, status });
+  return state;
 }
 
 function requireGraph(thread: Thread, graphId: string | undefined): void {

@@ -18,16 +18,22 @@ export interface BreakpointQuestion {
  */
 export async function isBreakpoint({ checkpoint, next, before, after, parent }: BreakpointQuestion): Promise<boolean> {
   const seen = checkpoint.versions_seen?.["__interrupt__"] ?? {};
-  const newer = Object.entries(checkpoint.channel_versions ?? {}).some(([channel, version]) => version > (seen[channel] ?? 0));
+  const newer = Object.entries(checkpoint.channel_versions ?? {}).some(
+    ([channel, version]) => version > (seen[channel] ?? 0),
+  );
   if (!newer) return false;
   if (names(before, next)) return true;
   if (after.length === 0) return false;
   const previous = await parent();
   if (previous === undefined) return false;
   const ran = Object.keys(checkpoint.versions_seen ?? {}).filter(
-    (node) => JSON.stringify(checkpoint.versions_seen[node]) !== JSON.stringify(previous.checkpoint.versions_seen?.[node]),
+    (node) =>
+      JSON.stringify(checkpoint.versions_seen[node]) !== JSON.stringify(previous.checkpoint.versions_seen?.[node]),
   );
-  return names(after, ran.filter((node) => !node.startsWith("__")));
+  return names(
+    after,
+    ran.filter((node) => !node.startsWith("__")),
+  );
 }
 
 function names(breakpoints: Names, nodes: readonly string[]): boolean {

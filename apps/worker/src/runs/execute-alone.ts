@@ -16,7 +16,10 @@ export interface ExecuteAloneOptions {
  */
 export function executeAlone(runId: string, { main, env, logger, draining }: ExecuteAloneOptions): Promise<void> {
   return new Promise((resolve) => {
-    const child = fork(main, { env: { ...env, FLOTILLA_SOLO_RUN: runId }, stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    const child = fork(main, {
+      env: { ...env, FLOTILLA_SOLO_RUN: runId },
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+    });
     const drain = () => child.kill("SIGTERM");
     draining.addEventListener("abort", drain, { once: true });
     child.once("error", (error) => logger.error({ err: error, run_id: runId }, "the child for one run did not start"));

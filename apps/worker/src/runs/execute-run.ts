@@ -123,8 +123,9 @@ async function perform(
   } catch (thrown) {
     outcome = outcomeOf(thrown, lease.signal);
   }
-  if (outcome.kind === "lost" || outcome.kind === "handed_over" || graph === undefined) return { outcome, state: undefined };
+  if (outcome.kind === "lost" || graph === undefined) return { outcome, state: undefined };
   try {
+    await saver.drained();
     return { outcome, state: await graph.getState({ configurable: { thread_id: run.thread_id } }) };
   } catch (thrown) {
     const failed: RunOutcome = outcome.kind === "finished" ? { kind: "failed", error: toRunError(thrown) } : outcome;
@@ -134,12 +135,26 @@ async function perform(
 
 async function follow(
   plan: Plan,
-  { graph, run, log, lease, control }: { graph: CompiledGraph; run: ClaimedRun; log: EventLog; lease: Lease; control: RunControl },
+  {
+    graph,
+    run,
+    log,
+    lease,
+    control,
+  }: { graph: CompiledGraph; run: ClaimedRun; log: EventLog; lease: Lease; control: RunControl },
 ): Promise<RunOutcome> {
   if (plan.kind === "settle") return { kind: "finished" };
   if (plan.kind === "fail") return { kind: "failed", error: { error: plan.error, message: plan.message } };
   const events = new ChunkEvents(run.kwargs.stream_mode, (event, data) => log.append(event, data));
-  return runGraph({ graph, run, input: plan.input, checkpointId: plan.checkpointId, events, signal: lease.signal, control });
+  return runGraph({
+    graph,
+    run,
+    input: plan.input,
+    checkpointId: plan.checkpointId,
+    events,
+    signal: lease.signal,
+    control,
+  });
 }
 
 /** The first event of an attempt: which it is, where it goes on, and the last event of those before. */
@@ -151,7 +166,9 @@ async function announceAttempt(log: EventLog, run: ClaimedRun, resumedFrom: stri
       run_id: run.run_id,
       thread_id: run.thread_id,
       attempt: run.attempt,
-      ...(run.attempt > 1 ? { resumed_from: resumedFrom, previous: previous === undefined ? null : formatEventId(previous) } : {}),
+      ...(run.attempt > 1
+        ? { resumed_from: resumedFrom, previous: previous === undefined ? null : formatEventId(previous) }
+        : {}),
     }),
   );
 }

@@ -2,7 +2,14 @@ import { setTimeout as delay } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import pg from "pg";
 import { RENEW_LEASES, type Renewal } from "@flotilla/shared/runs/run-queries";
-import { BEAT, RENEWED, type FromLeaseThread, type HeldRun, type LeaseThreadData, type ToLeaseThread } from "./lease.ts";
+import {
+  BEAT,
+  RENEWED,
+  type FromLeaseThread,
+  type HeldRun,
+  type LeaseThreadData,
+  type ToLeaseThread,
+} from "./lease.ts";
 
 /** The thread that renews leases, see lease.ts. It knows Postgres and nothing else of the worker. */
 
@@ -85,7 +92,9 @@ async function renewOnce(): Promise<void> {
     const message: FromLeaseThread = {
       type: "renewed",
       lost: runs.filter((run) => !kept.has(`${run.runId} ${run.attempt}`)),
-      cancelled: rows.flatMap(({ run_id: runId, attempt, cancel_action: action }) => (action === null ? [] : [{ runId, attempt, action }])),
+      cancelled: rows.flatMap(({ run_id: runId, attempt, cancel_action: action }) =>
+        action === null ? [] : [{ runId, attempt, action }],
+      ),
     };
     if (message.lost.length > 0 || message.cancelled.length > 0) parentPort?.postMessage(message);
   } catch {

@@ -36,10 +36,7 @@ export interface HeldRun {
   runId: string;
   attempt: number;
 }
-export type ToLeaseThread =
-  | { type: "add" | "remove"; run: HeldRun }
-  | { type: "renew" }
-  | { type: "stop" };
+export type ToLeaseThread = { type: "add" | "remove"; run: HeldRun } | { type: "renew" } | { type: "stop" };
 export type FromLeaseThread = { type: "renewed"; lost: HeldRun[]; cancelled: (HeldRun & { action: CancelAction })[] };
 
 /** Slots of the shared memory; monotonic time in ns. */
@@ -65,8 +62,15 @@ export class Leases implements Stoppable {
     const shared = new SharedArrayBuffer(16);
     this.#shared = new BigInt64Array(shared);
     Atomics.store(this.#shared, BEAT, process.hrtime.bigint());
-    const workerData: LeaseThreadData = { databaseUrl: options.databaseUrl, leaseSeconds: options.leaseSeconds, shared };
-    this.#thread = new Worker(new URL(`./lease-thread${extname(import.meta.url)}`, import.meta.url), { workerData, name: "leases" });
+    const workerData: LeaseThreadData = {
+      databaseUrl: options.databaseUrl,
+      leaseSeconds: options.leaseSeconds,
+      shared,
+    };
+    this.#thread = new Worker(new URL(`./lease-thread${extname(import.meta.url)}`, import.meta.url), {
+      workerData,
+      name: "leases",
+    });
     this.#thread.on("message", (message: FromLeaseThread) => this.#onRenewed(message));
     this.#thread.on("error", (error) => options.logger.error({ err: error }, "the lease thread failed"));
     this.#exited = new Promise((resolve) => this.#thread.once("exit", () => resolve()));

@@ -23,7 +23,8 @@ export function outcomeOf(thrown: unknown, signal: AbortSignal): RunOutcome {
     if (reason instanceof LeaseLost) return { kind: "lost" };
     if (reason instanceof RunCancelled) return { kind: "cancelled" };
     if (reason instanceof RunTimedOut) return { kind: "timed_out", error: toRunError(reason) };
-    if (reason instanceof ShuttingDown) return { kind: "handed_over", reason: "aborted at the end of the grace period" };
+    if (reason instanceof ShuttingDown)
+      return { kind: "handed_over", reason: "aborted at the end of the grace period" };
     return { kind: "failed", error: toRunError(reason) }; // an unhandled rejection of the run's own code
   }
   if (isGraphDrained(thrown)) return { kind: "handed_over", reason: "drained" };
@@ -34,16 +35,30 @@ export function outcomeOf(thrown: unknown, signal: AbortSignal): RunOutcome {
 export function toRunError(thrown: unknown): RunError {
   if (!(thrown instanceof Error)) return { error: "Error", message: JSON.stringify(thrown) ?? String(thrown) };
   const { name } = thrown;
-  return { error: name === "Error" || name === "" ? thrown.constructor.name || "Error" : name, message: thrown.message.slice(0, 10_000) };
+  return {
+    error: name === "Error" || name === "" ? thrown.constructor.name || "Error" : name,
+    message: thrown.message.slice(0, 10_000),
+  };
 }
 
 /** What is written about the run: the state as clients see it and the questions that wait. */
-export function settlementOf(outcome: Exclude<RunOutcome, { kind: "lost" }>, state: StateSnapshot | undefined, checkpointId: string | undefined): Settlement {
-  if (outcome.kind === "handed_over") return { outcome: "handed_over", reason: outcome.reason, checkpointId };
+export function settlementOf(
+  outcome: Exclude<RunOutcome, { kind: "lost" }>,
+  state: StateSnapshot | undefined,
+  checkpointId: string | undefined,
+): Settlement {
   const seen: Partial<Settlement> =
-    state === undefined ? {} : { values: toWire(state.values), interrupts: interruptsOf(state), hasNext: state.next.length > 0 || hasQuestions(state) };
+    state === undefined
+      ? {}
+      : {
+          values: toWire(state.values),
+          interrupts: interruptsOf(state),
+          hasNext: state.next.length > 0 || hasQuestions(state),
+        };
   const base = { ...seen, checkpointId };
   switch (outcome.kind) {
+    case "handed_over": // with the state: a cancel recorded meanwhile ends the run here
+      return { ...base, outcome: "handed_over", reason: outcome.reason };
     case "finished":
       return { ...base, outcome: "success" };
     case "failed":

@@ -33,12 +33,20 @@ export interface PlanDeps {
 export async function planAttempt(deps: PlanDeps): Promise<Plan> {
   const { run, latest, applied } = deps;
   if (applied && latest?.run_id !== run.run_id) {
-    return { kind: "fail", error: "ThreadMovedOn", message: "The thread moved on while the run was away: another run has written to it" };
+    return {
+      kind: "fail",
+      error: "ThreadMovedOn",
+      message: "The thread moved on while the run was away: another run has written to it",
+    };
   }
   const addressedId = applied ? undefined : run.kwargs.checkpoint_id;
   const addressed = addressedId === undefined ? latest : await readAddressed(deps, addressedId);
   if (addressedId !== undefined && addressed === undefined) {
-    return { kind: "fail", error: "CheckpointNotFound", message: `Checkpoint ${addressedId} does not exist on this thread` };
+    return {
+      kind: "fail",
+      error: "CheckpointNotFound",
+      message: `Checkpoint ${addressedId} does not exist on this thread`,
+    };
   }
   if (run.attempt === 1 && !isResume(run.kwargs.command)) {
     return { kind: "stream", input: toGraphInput(run, undefined), checkpointId: addressedId };
@@ -51,7 +59,8 @@ export async function planAttempt(deps: PlanDeps): Promise<Plan> {
     if (ended !== undefined) return { kind: "settle", why: ended };
   }
   if (applied) return { kind: "stream", input: null, checkpointId: undefined };
-  if (!isResume(run.kwargs.command)) return { kind: "stream", input: toGraphInput(run, undefined), checkpointId: addressedId };
+  if (!isResume(run.kwargs.command))
+    return { kind: "stream", input: toGraphInput(run, undefined), checkpointId: addressedId };
   return planResume(deps, state, addressedId);
 }
 
@@ -67,7 +76,14 @@ async function planResume(deps: PlanDeps, state: StateSnapshot, addressedId: str
     if (!(await deps.storeAnswers(answers))) throw new LeaseLost(run.run_id);
   }
   const open = Object.fromEntries(Object.entries(answers).filter(([id]) => waiting.includes(id)));
-  if (Object.keys(open).length > 0) return { kind: "stream", input: toGraphInput(run, open), checkpointId: addressedId };
+  if (Object.keys(open).length > 0)
+    return { kind: "stream", input: toGraphInput(run, open), checkpointId: addressedId };
+  if (run.attempt === 1)
+    return {
+      kind: "fail",
+      error: "UnknownInterrupt",
+      message: "The question that the run answers does not wait any more",
+    };
   const input = addressedId === undefined ? null : toGraphInput(run, answers);
   return { kind: "stream", input, checkpointId: addressedId };
 }
@@ -86,9 +102,13 @@ export function fixAnswers(
     return { error: "UnknownInterrupt", message: `No such question waits on this thread: ${unknown.join(", ")}` };
   }
   const [only, ...others] = waiting;
-  if (only === undefined) return { error: "NothingToResume", message: "The run answers a question, but none waits on this thread" };
+  if (only === undefined)
+    return { error: "NothingToResume", message: "The run answers a question, but none waits on this thread" };
   if (others.length > 0) {
-    return { error: "SeveralInterrupts", message: `${waiting.length} questions wait on this thread: answer with a map from their ids` };
+    return {
+      error: "SeveralInterrupts",
+      message: `${waiting.length} questions wait on this thread: answer with a map from their ids`,
+    };
   }
   return { answers: { [only]: resume } };
 }
@@ -103,7 +123,9 @@ function isKeyed(resume: unknown): resume is Record<string, unknown> {
 /** Ids of the questions of tasks that have no result yet. */
 export function waitingInterrupts(state: StateSnapshot): string[] {
   const open = state.tasks.filter((task) => task.result === undefined);
-  return [...new Set(open.flatMap((task) => task.interrupts.map((interrupt) => interrupt.id ?? "")))].filter((id) => id !== "");
+  return [...new Set(open.flatMap((task) => task.interrupts.map((interrupt) => interrupt.id ?? "")))].filter(
+    (id) => id !== "",
+  );
 }
 
 /** Why nothing is left to run for a run that has written something; undefined when there is. Rule 4. */
@@ -113,10 +135,19 @@ async function whyEnded(deps: PlanDeps, addressed: CheckpointRow, state: StateSn
   const done = new Set(writes.filter(isOutput).map(taskOf));
   const open = state.tasks.filter((task) => !done.has(task.id));
   const asked = (taskId: string) =>
-    writes.some((write) => taskOf(write) === taskId && channelOf(write) === "__interrupt__" && writerOf(write) === run.run_id);
+    writes.some(
+      (write) => taskOf(write) === taskId && channelOf(write) === "__interrupt__" && writerOf(write) === run.run_id,
+    );
   if (open.length > 0 && open.every((task) => asked(task.id))) return "every open task asks a question";
   if (!applied) return undefined;
-  if (durabilityOf(run) === "exit" && addressed.checkpoint_id !== run.handed_over_at) return "the exit checkpoint is stored";
+  const failed = open.some((task) =>
+    writes.some(
+      (write) => taskOf(write) === task.id && channelOf(write) === "__error__" && writerOf(write) === run.run_id,
+    ),
+  );
+  if (failed) return undefined; // it failed and died before that was written: the step runs again and fails again
+  const stopped = addressed.metadata["aborted"] === true || addressed.checkpoint_id === run.handed_over_at;
+  if (durabilityOf(run) === "exit" && !stopped) return "the exit checkpoint is stored";
   if (state.tasks.length === 0) return "no task is left";
   if (done.size > 0) return undefined;
   const before = run.kwargs.interrupt_before ?? graph.interruptBefore ?? [];
@@ -125,7 +156,9 @@ async function whyEnded(deps: PlanDeps, addressed: CheckpointRow, state: StateSn
     const id = addressed.parent_checkpoint_id;
     return id === null || state.metadata?.source !== "loop" ? undefined : deps.readCheckpoint(id);
   };
-  return (await isBreakpoint({ checkpoint: addressed.checkpoint, next: state.next, before, after, parent })) ? "a breakpoint" : undefined;
+  return (await isBreakpoint({ checkpoint: addressed.checkpoint, next: state.next, before, after, parent }))
+    ? "a breakpoint"
+    : undefined;
 }
 
 async function readAddressed(deps: PlanDeps, checkpointId: string): Promise<CheckpointRow | undefined> {
@@ -133,7 +166,10 @@ async function readAddressed(deps: PlanDeps, checkpointId: string): Promise<Chec
 }
 
 function readState(deps: PlanDeps, checkpointId: string | undefined): Promise<StateSnapshot> {
-  const configurable = { thread_id: deps.run.thread_id, ...(checkpointId === undefined ? {} : { checkpoint_id: checkpointId }) };
+  const configurable = {
+    thread_id: deps.run.thread_id,
+    ...(checkpointId === undefined ? {} : { checkpoint_id: checkpointId }),
+  };
   return deps.graph.getState({ configurable });
 }
 

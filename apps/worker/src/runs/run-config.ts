@@ -2,7 +2,15 @@ import type { ClaimedRun } from "@flotilla/shared/runs/run";
 import { durabilityOf } from "./run-input.ts";
 
 /** Configurable keys that only the server sets; a caller's are dropped. */
-const SERVER_OWNED = new Set(["thread_id", "run_id", "checkpoint_ns", "checkpoint_id", "checkpoint_map", "graph_id", "assistant_id"]);
+const SERVER_OWNED = new Set([
+  "thread_id",
+  "run_id",
+  "checkpoint_ns",
+  "checkpoint_id",
+  "checkpoint_map",
+  "graph_id",
+  "assistant_id",
+]);
 
 /** What LangGraph's `stream` is called with, besides modes, signal and control. Pure. */
 export interface RunConfig {
@@ -51,5 +59,7 @@ export function runMetadata(run: ClaimedRun): Record<string, unknown> {
 }
 
 function clientConfigurable(configurable: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(configurable).filter(([key]) => !SERVER_OWNED.has(key) && !key.startsWith("__")));
+  return Object.fromEntries(
+    Object.entries(configurable).filter(([key]) => !SERVER_OWNED.has(key) && !key.startsWith("__")),
+  );
 }

@@ -9,6 +9,12 @@ import { RunFeed, type FeedOptions, type Subscriber } from "./run-feed.ts";
 /** What a client that fell this far behind holds is dropped; it reads on from the stream by itself. In characters. */
 const BACKLOG = 1_000_000;
 
+/** The closing events that a gateway supplies have the last numbers, see missing-end.ts. */
+const FIRST_CLOSING_N = LAST_N - 3n;
+
+/** Longest wait for a Redis that hangs, in ms. */
+const OPEN_MS = 500;
+
 /** What a tail yields: events in order, or the announcement that some are missing. */
 export type TailItem = { kind: "events"; events: RunEvent[] } | { kind: "gap"; id: EventId; resume: EventId };
 
@@ -40,7 +46,7 @@ export class EventTails {
       this.#feeds.set(runId, feed);
     }
     const tail = new EventTail(feed, this.#options);
-    await feed.ready;
+    await Promise.race([feed.ready, delay(OPEN_MS)]);
     return tail;
   }
 }
@@ -162,7 +168,7 @@ function missingBefore(event: RunEvent, batch: EventBatch, cursor: EventId): Eve
     if (last === undefined || last === 0n) return undefined; // a gateway wrote it, after a gap of its own
     return attempt === cursor.attempt && last <= cursor.n ? undefined : { attempt, n: last };
   }
-  if (event.event === "gap") return undefined;
+  if (event.event === "gap" || n >= FIRST_CLOSING_N) return undefined; // a gateway closed the stream and said what is missing
   if (attempt === cursor.attempt) return n === cursor.n + 1n ? undefined : { attempt, n: n - 1n };
   if (n !== 1n) return { attempt, n: n - 1n };
   return missingBetweenAttempts(event, cursor);

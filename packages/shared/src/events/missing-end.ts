@@ -21,16 +21,14 @@ export interface EndFacts {
  */
 export function closingEvents(facts: EndFacts): RunEvent[] {
   const at = (before: bigint) => ({ attempt: facts.attempt, n: LAST_N - before });
-  return [
-    {
-      id: at(3n),
-      event: "gap",
-      data: JSON.stringify({ reason: "events before the end of the run are not kept any more" }),
-    },
+  const events: RunEvent[] = [
     { id: at(2n), event: "values", data: facts.values },
     ...(facts.error === null ? [] : [{ id: at(1n), event: "error", data: facts.error }]),
     { id: at(0n), event: "end", data: JSON.stringify({ run_id: facts.runId, status: facts.status }) },
   ];
+  if (facts.attempt === 0) return events; // it ended before it began: no event is missing
+  const reason = "events before the end of the run are not kept any more";
+  return [{ id: at(3n), event: "gap", data: JSON.stringify({ reason }) }, ...events];
 }
 
 /** Stores the closing events, all or none: when the worker's own `end` came first, Redis refuses each of them. */

@@ -112,7 +112,8 @@ export class RunFeed {
     if (state === undefined || state.live) return false;
     if (this.#cursor !== undefined && this.#cursor.attempt >= state.attempt && this.#cursor.n === LAST_N) return false;
     if (!endedSeen) return true;
-    await this.#supplyEnd(state.attempt).catch(() => {});
+    // A row that is gone has no attempt to tell: the end belongs to the last one that was seen.
+    await this.#supplyEnd(Math.max(state.attempt, this.#cursor?.attempt ?? 0)).catch(() => {});
     return true;
   }
 

@@ -1,6 +1,10 @@
 import type { Redis } from "../redis/connection.ts";
+import { delay } from "./waiting.ts";
 
 type Listener = (message: string) => void;
+
+/** Longest wait for Redis to confirm a subscription, in ms. */
+const CONFIRM_MS = 250;
 
 /** What a listener is told after the connection was lost: anything may have happened meanwhile. */
 export const RECONNECTED = "reconnected";
@@ -32,11 +36,9 @@ export class WakeUps {
     }
     listeners.add(listener);
     const stop = () => this.#drop(channel, listener);
-    if (this.#redis.status === "ready") {
-      await this.#redis.subscribe(channel).catch(() => {});
-    } else {
-      this.#redis.subscribe(channel).catch(() => {}); // goes out when the connection is back; `ready` wakes the listener
-    }
+    // While Redis is away it goes out later, and `ready` wakes the listener; a Redis that hangs must not hang a request.
+    const confirmed = this.#redis.subscribe(channel).catch(() => {});
+    if (this.#redis.status === "ready") await Promise.race([confirmed, delay(CONFIRM_MS)]);
     return stop;
   }
 

@@ -73,7 +73,8 @@ export class GraphRegistry {
   async bind(graphId: string, saver: BaseCheckpointSaver, config: RunnableConfig = {}): Promise<CompiledGraph> {
     this.require(graphId);
     const { source, problem } = this.#graphs.get(graphId) as LoadedGraph;
-    if (source === undefined) throw new GraphNotLoaded(problem ?? "unknown");
+    if (source === undefined)
+      throw new GraphNotLoaded(`graph "${graphId}" could not be loaded; the log says why`, { cause: problem });
     const graph = isCompiled(source) ? source : compile(await source(config));
     if (graph === undefined) throw new GraphNotLoaded(`the factory of graph "${graphId}" returned no graph`);
     return Object.create(graph, { checkpointer: { value: saver, writable: true, enumerable: true } }) as CompiledGraph;

@@ -3,18 +3,8 @@ const RETRYABLE = new Set([
   "40001", // serialization_failure
   "40P01", // deadlock_detected
 ]);
-const CONNECTION = new Set([
-  "57P01", // admin_shutdown
-  "57P02", // crash_shutdown
-  "57P03", // cannot_connect_now
-  "53300", // too_many_connections
-  "ECONNREFUSED",
-  "ECONNRESET",
-  "EPIPE",
-  "ETIMEDOUT",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-]);
+/** Classes in which the statement or its values are wrong: the same again fails again. */
+const FAULTY = new Set(["0A", "21", "22", "23", "28", "2F", "39", "3D", "3F", "42", "44", "54", "P0"]);
 
 export function errorCode(error: unknown): string | undefined {
   if (typeof error !== "object" || error === null || !("code" in error)) return undefined;
@@ -26,12 +16,19 @@ export function isRetryable(error: unknown): boolean {
   return RETRYABLE.has(errorCode(error) ?? "");
 }
 
-/** Postgres could not be reached or went away: nothing is known about what the statement did. */
+/**
+ * Postgres could not be reached, went away, or could not do it now: a fail-over, no room, a lock or a statement that took too
+ * long. Nothing is known about what the statement did, and the same again may succeed. Whatever Postgres does not blame on
+ * the statement counts as this.
+ */
 export function isConnectionFailure(error: unknown): boolean {
   const code = errorCode(error);
-  if (code !== undefined) return CONNECTION.has(code) || code.startsWith("08");
+  if (code !== undefined && /^[0-9A-Z]{5}$/.test(code) && !code.startsWith("E")) return !FAULTY.has(code.slice(0, 2));
+  if (code !== undefined) return /^E[A-Z_]{3,}$/.test(code);
   const message = error instanceof Error ? error.message : "";
-  return /Connection terminated|connection timeout|timeout exceeded when trying to connect/i.test(message);
+  return /Connection terminated|connection timeout|connection error|not queryable|Query read timeout|timeout exceeded when trying to connect/i.test(
+    message,
+  );
 }
 
 export function isUniqueViolation(error: unknown): boolean {

@@ -14,6 +14,8 @@ export interface PoolOptions {
   logger: Logger;
   /** Longest time a statement may run, in ms. */
   statementTimeoutMs?: number;
+  /** Longest pause within a transaction, in ms. */
+  idleInTransactionMs?: number;
   /** Named prepared statements on the hot path. Off for a PgBouncer in transaction mode that does not know them. */
   preparedStatements?: boolean;
 }
@@ -43,7 +45,7 @@ export function createPool(options: PoolOptions): Pool {
     keepAlive: true,
     statement_timeout: options.statementTimeoutMs ?? 60_000,
     lock_timeout: 15_000,
-    idle_in_transaction_session_timeout: 30_000,
+    idle_in_transaction_session_timeout: options.idleInTransactionMs ?? 30_000,
     ...(options.preparedStatements === false ? { Client: UnnamedClient } : {}),
   });
   const log = (error: Error) => options.logger.warn({ err: error.message }, "a Postgres connection failed");

@@ -20,3 +20,18 @@ export function queryList<S extends z.ZodType>(item: S) {
 
 export const limit = z.coerce.number().int().min(1).max(1000);
 export const offset = z.coerce.number().int().min(0).max(1_000_000);
+
+/** A JSON object in a query value, for filters. */
+export const queryJson = z
+  .string()
+  .max(10_000)
+  .transform((text, context) => {
+    try {
+      const value: unknown = JSON.parse(text);
+      if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+    } catch {
+      // said below
+    }
+    context.addIssue({ code: "custom", message: "must be a JSON object" });
+    return z.NEVER;
+  });

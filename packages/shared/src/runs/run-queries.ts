@@ -28,8 +28,12 @@ export interface NewRun {
   threadMetadata: Record<string, unknown>;
   strategy: MultitaskStrategy;
   delaySeconds: number;
-  /** The run answers a question that must be waiting now. */
-  resume: { interrupt_id?: string; map?: Record<string, unknown>; value?: unknown } | undefined;
+  /** The run answers questions that must be waiting now: the only one, one by its id, or several by theirs. */
+  resume:
+    | { kind: "only"; answer: unknown }
+    | { kind: "named"; interruptId: string; answer: unknown }
+    | { kind: "map"; answers: Record<string, unknown> }
+    | undefined;
   idempotency: { key: string; requestHash: string } | undefined;
 }
 
@@ -60,7 +64,7 @@ export async function createRun(db: Queryable, run: NewRun): Promise<CreateOutco
   return retryConflicts(async () => {
     const { rows } = await db.query<{ result: CreateOutcome }>({
       name: "run_create",
-      text: "select create_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) as result",
+      text: "select create_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) as result",
       values: [
         run.tenantId,
         run.threadId,
@@ -74,13 +78,28 @@ export async function createRun(db: Queryable, run: NewRun): Promise<CreateOutco
         toJsonb(run.threadMetadata),
         run.strategy,
         run.delaySeconds,
-        run.resume === undefined ? null : JSON.stringify(run.resume),
+        ...resumeParameters(run.resume),
         run.idempotency?.key ?? null,
         run.idempotency?.requestHash ?? null,
       ],
     });
     return only(rows).result;
   });
+}
+
+function resumeParameters(
+  resume: NewRun["resume"],
+): [kind: string | null, ids: string[] | null, answer: string | null] {
+  switch (resume?.kind) {
+    case undefined:
+      return [null, null, null];
+    case "only":
+      return ["only", null, JSON.stringify(resume.answer)];
+    case "named":
+      return ["named", [resume.interruptId], JSON.stringify(resume.answer)];
+    case "map":
+      return ["map", Object.keys(resume.answers), JSON.stringify(resume.answers)];
+  }
 }
 
 export type ClaimOutcome =
@@ -176,6 +195,7 @@ export async function settleRun(
   });
 }
 
+/** What became of a lease: renewed, or not for now because somebody holds the row; rows that are missing are lost. */
 export interface Renewal {
   run_id: string;
   attempt: number;
@@ -183,18 +203,22 @@ export interface Renewal {
 }
 
 /**
- * Renews leases in one statement, locking in the order of run ids. A run that is not in the result is lost.
- * Returns a pending cancel, so that a lost message costs seconds, not correctness.
+ * Renews leases in one statement, locking in the order of run ids. Rows that are locked are passed over: they are being
+ * settled, or their thread is being cleaned up, and the other runs of the worker must not wait for it.
+ * Returns every run whose attempt still stands, with a pending cancel, so that a lost message costs seconds, not correctness.
  */
 export const RENEW_LEASES = /* sql */ `
   with fence(run_id, attempt) as (select * from unnest($1::uuid[], $2::int[])),
   held as (
     select f.run_id from (select * from fence order by run_id) f
-     cross join lateral (select attempt, status from runs where run_id = f.run_id offset 0 for no key update) r
-     where r.attempt = f.attempt and r.status = 'running')
-  update runs set lease_expires_at = clock_timestamp() + make_interval(secs => $3)
-    from held where runs.run_id = held.run_id
-  returning runs.run_id, runs.attempt, runs.cancel_action`;
+     cross join lateral (select attempt, status from runs where run_id = f.run_id offset 0 for no key update skip locked) r
+     where r.attempt = f.attempt and r.status = 'running'),
+  renewed as (
+    update runs set lease_expires_at = clock_timestamp() + make_interval(secs => $3)
+      from held where runs.run_id = held.run_id)
+  select r.run_id, r.attempt, r.cancel_action
+    from fence f cross join lateral (select * from runs where run_id = f.run_id offset 0) r
+   where r.attempt = f.attempt and r.status = 'running'`;
 
 /** Fixes the answers of a run at its first claim, before the graph sees them. False when the lease is lost. */
 export async function storeResumeMap(
@@ -266,12 +290,25 @@ export async function listRuns(
   db: Queryable,
   tenantId: string,
   threadId: string,
-  page: { limit: number; offset: number; status?: RunStatus | undefined },
+  page: {
+    limit: number;
+    offset: number;
+    status?: RunStatus | undefined;
+    metadata?: Record<string, unknown> | undefined;
+  },
 ): Promise<Run[]> {
   const { rows } = await db.query<Run>(
     `select ${RUN_COLUMNS} from runs where tenant_id = $1 and thread_id = $2 and ($5::text is null or status = $5)
+        and ($6::jsonb is null or metadata @> $6)
       order by seq desc limit $3 offset $4`,
-    [tenantId, threadId, page.limit, page.offset, page.status ?? null],
+    [
+      tenantId,
+      threadId,
+      page.limit,
+      page.offset,
+      page.status ?? null,
+      page.metadata === undefined ? null : toJsonb(page.metadata),
+    ],
   );
   return rows;
 }
@@ -323,24 +360,35 @@ export async function listExpired(
   return rows;
 }
 
+/** Postgres' clock, as text that keeps its microseconds. */
+export async function readClock(db: Queryable): Promise<string> {
+  const { rows } = await db.query<{ now: string }>("select clock_timestamp()::text as now");
+  return only(rows).now;
+}
+
+export interface StrandedBounds {
+  /** Postgres' clock at the start of the sweep: what was dispatched since is not looked at again. */
+  now: string;
+  /** When the job that has waited longest was dispatched (Postgres time, ms); null when the queue is empty. */
+  oldestWaitingMs: number | null;
+  /** A job this young may be between Redis and its claim. */
+  slackSeconds: number;
+  limit: number;
+}
+
 /**
- * Pending runs that the queue does not hold: those whose time has come, and those dispatched before `oldestWaitingMs`
- * (Postgres time, ms), which a first-in-first-out queue would have delivered. Costs what is stranded, not what is pending.
+ * Pending runs that the queue does not hold: those whose time has come, and those dispatched before the oldest job, which a
+ * first-in-first-out queue would have delivered. Costs what is stranded, not what is pending.
  */
-export async function listStranded(
-  db: Queryable,
-  oldestWaitingMs: number | null,
-  slackSeconds: number,
-  limit: number,
-): Promise<string[]> {
+export async function listStranded(db: Queryable, bounds: StrandedBounds): Promise<string[]> {
   const { rows } = await db.query<{ run_id: string }>({
     name: "runs_stranded",
-    text: `(select run_id from runs where status = 'pending' and ready_at <= clock_timestamp() order by ready_at limit $3)
+    text: `(select run_id from runs where status = 'pending' and ready_at <= $1::timestamptz order by ready_at limit $4)
            union
            (select run_id from runs where status = 'pending' and dispatched_at is not null
-               and dispatched_at < least(clock_timestamp(), to_timestamp($1::double precision / 1000)) - make_interval(secs => $2)
-             order by dispatched_at limit $3)`,
-    values: [oldestWaitingMs, slackSeconds, limit],
+               and dispatched_at < least($1::timestamptz, to_timestamp($2::double precision / 1000)) - make_interval(secs => $3)
+             order by dispatched_at limit $4)`,
+    values: [bounds.now, bounds.oldestWaitingMs, bounds.slackSeconds, bounds.limit],
   });
   return rows.map((row) => row.run_id);
 }

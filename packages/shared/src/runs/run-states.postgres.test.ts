@@ -1,7 +1,16 @@
 import { randomUUID } from "node:crypto";
 import { beforeAll, describe, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../../../test/support/database.ts";
-import { cancelRun, claimRun, createRun, listStranded, redispatchRun, settleRun, type NewRun } from "./run-queries.ts";
+import {
+  cancelRun,
+  claimRun,
+  createRun,
+  listStranded,
+  readClock,
+  redispatchRun,
+  settleRun,
+  type NewRun,
+} from "./run-queries.ts";
 import { isFinal, RUN_STATUSES, TRANSITIONS, type RunEvent, type RunStatus } from "./run.ts";
 
 let database: TestDatabase;
@@ -105,7 +114,7 @@ describe("which run of a thread may start", () => {
     const threadId = randomUUID();
     const late = await accept(threadId, { delaySeconds: 3600 });
     const now = await accept(threadId);
-    expect(await claim(late)).toBe("not_head");
+    expect(await claim(late)).toBe("not_due");
     expect(await claim(now)).toBe("claimed");
     await settleRun(database.pool, now, 1, { outcome: "success" });
     expect(await threadStatus(threadId)).toBe("busy"); // a delayed run is in flight
@@ -113,7 +122,14 @@ describe("which run of a thread may start", () => {
       "update runs set available_at = now() - interval '1 s', ready_at = now() - interval '1 s' where run_id = $1",
       [late],
     );
-    expect(await listStranded(database.pool, null, 2, 100)).toContain(late);
+    expect(
+      await listStranded(database.pool, {
+        now: await readClock(database.pool),
+        oldestWaitingMs: null,
+        slackSeconds: 2,
+        limit: 100,
+      }),
+    ).toContain(late);
     expect(await redispatchRun(database.pool, late)).toMatchObject({ run_id: late });
     expect(await claim(late)).toBe("claimed");
   });
@@ -135,7 +151,12 @@ describe("which run of a thread may start", () => {
     const [old, young] = await Promise.all(threads.map((threadId) => accept(threadId)));
     await database.pool.query("update runs set dispatched_at = now() - interval '1 minute' where run_id = $1", [old]);
     const waitingSince = Date.now() - 30_000;
-    const stranded = await listStranded(database.pool, waitingSince, 2, 100);
+    const stranded = await listStranded(database.pool, {
+      now: await readClock(database.pool),
+      oldestWaitingMs: waitingSince,
+      slackSeconds: 2,
+      limit: 100,
+    });
     expect(stranded).toContain(old);
     expect(stranded).not.toContain(young);
     const again = await redispatchRun(database.pool, old as string);

@@ -38,11 +38,12 @@ export async function lockThread(
   );
   const [thread] = rows;
   if (thread === undefined) return undefined;
-  const runs = await client.query(
-    "select 1 from runs where tenant_id = $1 and thread_id = $2 and status in ('pending', 'running') limit 1",
-    [tenantId, threadId],
-  ); // after the lock: a statement of its own sees what committed before it
-  return { ...thread, in_flight: runs.rows.length > 0 };
+  // After the lock: a statement of its own sees what committed before it.
+  const runs = await client.query<{ in_flight: boolean }>("select has_run_in_flight($1, $2) as in_flight", [
+    tenantId,
+    threadId,
+  ]);
+  return { ...thread, in_flight: runs.rows[0]?.in_flight === true };
 }
 
 export interface EditedState {
@@ -66,7 +67,10 @@ export async function storeEditedState(
   );
 }
 
-export type DeleteOutcome = { outcome: "missing" | "running" } | { outcome: "deleted"; run_ids: string[] };
+export type DeleteOutcome =
+  | { outcome: "missing" }
+  | { outcome: "running"; running: { run_id: string; attempt: number } }
+  | { outcome: "deleted"; run_ids: string[] };
 
 /** Erases a thread with its runs, checkpoints and keys, unless a run of it is running. */
 export async function deleteThread(db: Queryable, tenantId: string, threadId: string): Promise<DeleteOutcome> {
@@ -82,7 +86,9 @@ export async function deleteThread(db: Queryable, tenantId: string, threadId: st
 /** Threads with a run in flight. */
 export async function countBusyThreads(db: Queryable): Promise<number> {
   const { rows } = await db.query<{ n: number }>(
-    "select count(distinct (tenant_id, thread_id))::int as n from runs where status in ('pending', 'running')",
+    `select count(*)::int as n from (
+       select tenant_id, thread_id from runs where status = 'running'
+       union select tenant_id, thread_id from runs where status = 'pending') busy`,
   );
   return rows[0]?.n ?? 0;
 }

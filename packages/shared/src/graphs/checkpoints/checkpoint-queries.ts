@@ -153,8 +153,8 @@ points(run_id, thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, ch
   select * from unnest($20::uuid[], $21::text[], $22::text[], $23::text[], $24::text[], $25::jsonb[], $26::jsonb[]) with ordinality t(a, b, c, d, e, f, g, n)
    where a in (select run_id from held)),
 point_images as (
-  insert into overwritten_checkpoints (overwritten_by, thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata, run_id)
-  select n.run_id, o.thread_id, o.checkpoint_ns, o.checkpoint_id, o.parent_checkpoint_id, o.checkpoint, o.metadata, o.run_id
+  insert into overwritten_checkpoints (overwritten_by, thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata, run_id, seq)
+  select n.run_id, o.thread_id, o.checkpoint_ns, o.checkpoint_id, o.parent_checkpoint_id, o.checkpoint, o.metadata, o.run_id, o.seq
     from points n join checkpoints o using (thread_id, checkpoint_ns, checkpoint_id)
    where o.run_id is distinct from n.run_id
   on conflict do nothing),

@@ -56,6 +56,11 @@ export class FencedSaver extends ThreadSaver {
     return this.#storedCheckpointId;
   }
 
+  /** Resolves when no write of this attempt is under way: LangGraph tells of an abort before its last writes are stored. */
+  drained(): Promise<void> {
+    return this.#options.writer.drained(this.#options.fence.runId);
+  }
+
   override async getTuple(config: RunnableConfig): Promise<CheckpointTuple | undefined> {
     if (config.configurable?.["thread_id"] === undefined) return undefined;
     const { threadId, ns, checkpointId } = addressOf(config);
@@ -74,7 +79,9 @@ export class FencedSaver extends ThreadSaver {
     versions: ChannelVersions,
   ): Promise<RunnableConfig> {
     const { fence, writer, signal } = this.#options;
-    const owned = { ...this.#options.metadata, ...metadata, run_id: fence.runId, attempt: fence.attempt };
+    // With durability "exit" an aborted run stores a checkpoint like one that ended: the mark tells them apart.
+    const aborted = signal.aborted ? { aborted: true } : {};
+    const owned = { ...this.#options.metadata, ...metadata, ...aborted, run_id: fence.runId, attempt: fence.attempt };
     const rows = this.checkpointRows(config, checkpoint, owned, versions);
     const stored = storedConfig(config, checkpoint.id);
     const { ns, checkpointId: parentId } = addressOf(config);

@@ -40,11 +40,18 @@ export class GroupWriter {
   readonly #options: Required<Pick<GroupWriterOptions, "lanes" | "maxGroupBytes">> & GroupWriterOptions;
   #queue: Operation[] = [];
   readonly #busyRuns = new Set<string>();
+  #flushWaiters: (() => void)[] = [];
   #lanesInUse = 0;
   #scheduled = false;
 
   constructor(options: GroupWriterOptions) {
     this.#options = { lanes: 2, maxGroupBytes: 8 * 1024 * 1024, ...options };
+  }
+
+  /** Resolves when nothing of the run is waiting or under way. */
+  async drained(runId: string): Promise<void> {
+    const busy = () => this.#busyRuns.has(runId) || this.#queue.some((operation) => operation.fence.runId === runId);
+    while (busy()) await new Promise<void>((resolve) => this.#flushWaiters.push(resolve));
   }
 
   /** @throws LeaseLost when the attempt is not the run's any more. */
@@ -99,6 +106,7 @@ export class GroupWriter {
     } finally {
       this.#lanesInUse--;
       for (const { fence } of group) this.#busyRuns.delete(fence.runId);
+      for (const resolve of this.#flushWaiters.splice(0)) resolve();
       this.#schedule();
     }
   }
