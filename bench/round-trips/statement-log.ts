@@ -45,7 +45,7 @@ export class StatementLog {
   }
 }
 
-export function countStatements(log: string): StatementCount[] {
+function countStatements(log: string): StatementCount[] {
   const counts = new Map<string, StatementCount>();
   for (const [, application = "", ms, name = "<unnamed>", text = ""] of log.matchAll(LINE)) {
     if (application === "bench") continue;

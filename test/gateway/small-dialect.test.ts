@@ -389,7 +389,7 @@ describe("runs of a thread", () => {
     ).toEqual([3, 1]);
     expect(await list("status=error")).toEqual([]);
     expect(await list("status=&select=status&select=thread_id")).toEqual(
-      Array(3).fill({ status: "success", thread_id: threadId }),
+      Array.from({ length: 3 }, () => ({ status: "success", thread_id: threadId })),
     );
     expect((await client.get(`/threads/${threadId}/runs?metadata=x`)).status).toBe(422);
   });
