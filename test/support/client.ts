@@ -74,10 +74,13 @@ export class TestClient {
 export class OpenStream {
   readonly headers: Headers;
   readonly seen: StreamEvent[] = [];
+  /** Kept: fetch cancels the body of a response that was collected before anybody read it. */
+  readonly response: Response;
   readonly #events: AsyncGenerator<StreamEvent>;
   readonly #abort: AbortController;
 
   constructor(response: Response, abort: AbortController) {
+    this.response = response;
     this.headers = response.headers;
     this.#abort = abort;
     this.#events = readEvents(response.body as ReadableStream<Uint8Array>);

@@ -173,11 +173,13 @@ export class EventLog {
 
   /** The oldest events that wait, as many as fit into an entry. */
   #nextBatch(): [batch: [string, string][], bytes: number] {
+    // Whole entries are trimmed: one must be a small part of what is kept.
+    const most = Math.max(1, Math.floor(this.#options.cap.events / 10));
     let bytes = 0;
     let count = 0;
     for (const [event, data] of this.#waiting) {
       const size = event.length + data.length;
-      if (count > 0 && bytes + size > MAX_ENTRY) break;
+      if (count > 0 && (bytes + size > MAX_ENTRY || count >= most)) break;
       bytes += size;
       count++;
     }
