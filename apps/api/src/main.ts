@@ -127,7 +127,7 @@ try {
     logger,
   });
   lifecycle.onStop(() => dutyPool.end());
-  const maintainer = lifecycle.add(new Maintainer(dutyPool, logger));
+  const maintainer = lifecycle.add(new Maintainer(dutyPool, gateway.metrics, logger));
   maintainer.add(rescueRuns({ ...gateway, pool: dutyPool, leaseSeconds: config.LEASE_SECS }));
   maintainer.add(enqueueStranded({ ...gateway, pool: dutyPool }));
   maintainer.add(prune(dutyPool));

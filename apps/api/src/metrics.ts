@@ -13,6 +13,7 @@ export class GatewayMetrics {
   readonly #latency: Histogram;
   readonly #rescued: Counter;
   readonly #redispatched: Counter;
+  readonly #duties: Counter;
   readonly #clients: Gauge;
 
   constructor(registry: Registry, db: Queryable, queue: RunQueue) {
@@ -39,6 +40,12 @@ export class GatewayMetrics {
     this.#redispatched = new Counter({
       name: "flotilla_redispatched_runs_total",
       help: "Runs that the sweep put on the queue",
+      registers,
+    });
+    this.#duties = new Counter({
+      name: "flotilla_duty_turns_total",
+      help: "Turns of the maintenance duties on this gateway: done, left (to another gateway), failed",
+      labelNames: ["duty", "outcome"],
       registers,
     });
     this.#clients = new Gauge({
@@ -82,6 +89,9 @@ export class GatewayMetrics {
   }
   rescued(status: string): void {
     this.#rescued.labels(status).inc();
+  }
+  dutyTurn(duty: string, outcome: "done" | "left" | "failed"): void {
+    this.#duties.labels(duty, outcome).inc();
   }
   redispatched(): void {
     this.#redispatched.inc();

@@ -27,7 +27,9 @@ import { executeAlone } from "./runs/execute-alone.ts";
 import { executeRun } from "./runs/execute-run.ts";
 import { Leases } from "./runs/lease.ts";
 import { RunContext } from "./runs/run-context.ts";
+import { useStandInsForGraphs } from "./runs/untraced-context.ts";
 import { startWorker } from "./start-worker.ts";
+import { OpenLogs } from "./streaming/open-logs.ts";
 
 // The entry of a worker process: environment, wiring, signals. The only file here that touches `process`.
 
@@ -35,6 +37,9 @@ import { startWorker } from "./start-worker.ts";
 const LATE_MS = 1_000;
 /** Before the end of the grace period, nodes that still run are aborted, in s. */
 const ABORT_BEFORE_END_SECS = 5;
+
+/** A lease is given back a moment after the queue was told that there is room for another run. */
+const SPARE_LEASES = 64;
 
 try {
   const config = parseEnv(workerEnv, process.env);
@@ -58,6 +63,7 @@ try {
   const graphConfig = await readGraphConfig(config.FLOTILLA_CONFIG);
   for (const [name, value] of Object.entries(graphConfig.env)) process.env[name] ??= value;
   const registry = await GraphRegistry.load(graphConfig, logger);
+  await useStandInsForGraphs(graphConfig.path, process.env);
 
   const producer = connectRedis(config.REDIS_URL, "producer", logger);
   lifecycle.onStop(() => producer.disconnect());
@@ -86,8 +92,14 @@ try {
     failpoint,
   });
   const leases = lifecycle.add(
-    new Leases({ databaseUrl: config.DATABASE_URL, leaseSeconds: config.LEASE_SECS, logger }),
+    new Leases({
+      databaseUrl: config.DATABASE_URL,
+      leaseSeconds: config.LEASE_SECS,
+      capacity: config.N_JOBS_PER_WORKER + SPARE_LEASES,
+      logger,
+    }),
   );
+  const logs = new OpenLogs();
   const drain = new Drain();
   const draining = new AbortController();
   const context = new RunContext();
@@ -96,12 +108,14 @@ try {
   const wakeUps = new WakeUps(subscriber);
   await wakeUps.listen(controlChannel(config.REDIS_PREFIX), (message) => {
     const [what, runId] = message.split(" ");
-    if (what === "cancel" && runId !== undefined) leases.renewNow(runId); // the row says what to do
+    if (runId === undefined) return;
+    if (what === "cancel") leases.renewNow(runId); // the row says what to do
+    if (what === "follow") logs.follow(runId);
   });
 
   const worker = startWorker({
     parts: {
-      config, logger, pool, redis: eventRedis, queue, registry, writer, leases, drain, context, metrics, failpoint,
+      config, logger, pool, redis: eventRedis, queue, registry, writer, leases, logs, drain, context, metrics, failpoint,
       executeAlone: (runId) =>
         executeAlone(runId, { main: process.argv[1] as string, env: process.env, logger, draining: draining.signal }),
     },

@@ -2,7 +2,6 @@ import { hostname } from "node:os";
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { LeaseLost, messageOf } from "@flotilla/shared/errors";
-import { EventLog } from "@flotilla/shared/events/event-log";
 import { selectById } from "@flotilla/shared/graphs/checkpoints/checkpoint-queries";
 import type { CheckpointRow } from "@flotilla/shared/graphs/checkpoints/checkpoint-row";
 import { FencedSaver } from "@flotilla/shared/graphs/checkpoints/fenced-saver";
@@ -29,6 +28,7 @@ import type { ExecuteRunDeps } from "./runs/execute-run.ts";
 import type { Leases } from "./runs/lease.ts";
 import type { RunContext } from "./runs/run-context.ts";
 import { runMetadata } from "./runs/run-config.ts";
+import type { OpenLogs } from "./streaming/open-logs.ts";
 
 /** The parts of a worker process, as main.ts started them. */
 export interface WorkerParts {
@@ -40,6 +40,7 @@ export interface WorkerParts {
   registry: GraphRegistry;
   writer: GroupWriter;
   leases: Leases;
+  logs: OpenLogs;
   drain: Drain;
   context: RunContext;
   metrics: WorkerMetrics;
@@ -49,7 +50,7 @@ export interface WorkerParts {
 
 /** Connects `executeRun` to the parts. The only place that knows both. */
 export function wireExecution(parts: WorkerParts): ExecuteRunDeps {
-  const { config, logger, pool, redis, queue, writer, leases, drain, failpoint } = parts;
+  const { config, logger, pool, redis, queue, writer, leases, logs, drain, failpoint } = parts;
   const holder = `${hostname()}:${process.pid}:${randomBytes(4).toString("hex")}`;
   return {
     logger,
@@ -58,12 +59,13 @@ export function wireExecution(parts: WorkerParts): ExecuteRunDeps {
     executeAlone: parts.executeAlone,
     holdLease: (run, claimStartedAt) => leases.hold({ runId: run.run_id, attempt: run.attempt }, claimStartedAt),
     openEventLog: (run) =>
-      new EventLog({
+      logs.open({
         redis,
         prefix: config.REDIS_PREFIX,
         runId: run.run_id,
         attempt: run.attempt,
         cap: { events: config.EVENTS_MAX_COUNT, bytes: config.EVENTS_MAX_BYTES },
+        followed: run.kwargs.followed === true || run.attempt > 1,
       }),
     openSaver: (run, latest, signal) =>
       new FencedSaver({

@@ -1,6 +1,7 @@
 import type { Pool } from "@flotilla/shared/postgres/pool";
 import type { Stoppable } from "@flotilla/shared/process/lifecycle";
 import type { Logger } from "@flotilla/shared/process/logger";
+import type { GatewayMetrics } from "../metrics.ts";
 
 /** Something that has to be done from time to time, by one process of the fleet. */
 export interface Duty {
@@ -21,14 +22,16 @@ export interface Duty {
  */
 export class Maintainer implements Stoppable {
   readonly #pool: Pool;
+  readonly #metrics: GatewayMetrics;
   readonly #logger: Logger;
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #running = new Set<Promise<void>>();
   readonly #failing = new Set<string>();
   #stopped = false;
 
-  constructor(pool: Pool, logger: Logger) {
+  constructor(pool: Pool, metrics: GatewayMetrics, logger: Logger) {
     this.#pool = pool;
+    this.#metrics = metrics;
     this.#logger = logger;
   }
 
@@ -55,8 +58,10 @@ export class Maintainer implements Stoppable {
   async #turn(duty: Duty): Promise<void> {
     try {
       const done = await this.#underLock(duty);
+      this.#metrics.dutyTurn(duty.name, done ? "done" : "left");
       if (done && this.#failing.delete(duty.name)) this.#logger.info({ duty: duty.name }, "the duty works again");
     } catch (error) {
+      this.#metrics.dutyTurn(duty.name, "failed");
       if (this.#failing.has(duty.name)) return; // said once per outage
       this.#failing.add(duty.name);
       this.#logger.warn(

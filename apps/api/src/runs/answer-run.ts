@@ -51,10 +51,11 @@ function switchTo(gateway: Gateway, listening: RunWait, runId: string): RunWait 
 /** The run's events from the first on. Enqueued before the headers, subscribed before a worker can start. */
 export async function answerWithStream(gateway: Gateway, context: Context, submission: Submission): Promise<void> {
   const runId = newRunId();
-  const opening = gateway.tails.open(runId, submission.principal.tenantId);
+  const opening = gateway.tails.openNew(runId, submission.principal.tenantId);
+  const followed: Submission = { ...submission, kwargs: { ...submission.kwargs, followed: true } };
   let accepted: AcceptedRun;
   try {
-    accepted = await createRun(gateway, submission, runId, opening);
+    accepted = await createRun(gateway, followed, runId, opening);
   } catch (error) {
     (await opening).close();
     throw error;

@@ -40,8 +40,16 @@ export function newRunId(): string {
   return uuidV7();
 }
 
+const assistantIds = new Map<string, string>();
+
+/** Computed once for each graph of the server: a hash of its name. */
 export function defaultAssistantId(graphId: string): string {
-  return uuidV5(graphId, ASSISTANT_NAMESPACE);
+  let id = assistantIds.get(graphId);
+  if (id === undefined) {
+    id = uuidV5(graphId, ASSISTANT_NAMESPACE);
+    assistantIds.set(graphId, id);
+  }
+  return id;
 }
 
 /**

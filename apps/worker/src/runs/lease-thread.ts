@@ -2,23 +2,17 @@ import { setTimeout as delay } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import pg from "pg";
 import { RENEW_LEASES, type Renewal } from "@flotilla/shared/runs/run-queries";
-import {
-  BEAT,
-  RENEWED,
-  type FromLeaseThread,
-  type HeldRun,
-  type LeaseThreadData,
-  type ToLeaseThread,
-} from "./lease.ts";
+import { HeldRuns } from "./held-runs.ts";
+import { BEAT, CLOCK_BYTES, RENEWED, type FromLeaseThread, type LeaseThreadData, type ToLeaseThread } from "./lease.ts";
 
 /** The thread that renews leases, see lease.ts. It knows Postgres and nothing else of the worker. */
 
 /** The main loop may be blocked for this long before its runs are given up, in ns. */
 const MAX_SILENCE = 60_000_000_000n;
 
-const { databaseUrl, leaseSeconds, shared } = workerData as LeaseThreadData;
-const memory = new BigInt64Array(shared);
-const held = new Map<string, HeldRun>();
+const { databaseUrl, leaseSeconds, capacity, shared } = workerData as LeaseThreadData;
+const clocks = new BigInt64Array(shared, 0, 2);
+const heldRuns = new HeldRuns(shared, CLOCK_BYTES, capacity);
 let connected: Promise<pg.Client> | undefined;
 let current: pg.Client | undefined;
 let renewing = false;
@@ -72,11 +66,11 @@ async function renew(): Promise<void> {
 }
 
 async function renewOnce(): Promise<void> {
-  const runs = [...held.values()];
   const started = process.hrtime.bigint();
-  if (started - Atomics.load(memory, BEAT) > MAX_SILENCE) return; // the main loop hangs: let the leases run out
+  const runs = heldRuns.list(); // after the clock: a run that came in before `started` is among them
+  if (started - Atomics.load(clocks, BEAT) > MAX_SILENCE) return; // the main loop hangs: let the leases run out
   if (runs.length === 0) {
-    Atomics.store(memory, RENEWED, started);
+    Atomics.store(clocks, RENEWED, started);
     return;
   }
   let db: pg.Client | undefined;
@@ -87,7 +81,7 @@ async function renewOnce(): Promise<void> {
       text: RENEW_LEASES,
       values: [runs.map((run) => run.runId), runs.map((run) => run.attempt), leaseSeconds],
     });
-    Atomics.store(memory, RENEWED, started);
+    Atomics.store(clocks, RENEWED, started);
     const kept = new Set(rows.map((row) => `${row.run_id} ${row.attempt}`));
     const message: FromLeaseThread = {
       type: "renewed",
@@ -105,12 +99,7 @@ async function renewOnce(): Promise<void> {
 connect().catch(() => {}); // the first renewal must not pay for it
 const timer = setInterval(() => void renew(), (leaseSeconds * 1000) / 3);
 
-parentPort?.on("message", (message: ToLeaseThread) => {
-  if (message.type === "add") held.set(`${message.run.runId} ${message.run.attempt}`, message.run);
-  if (message.type === "remove") held.delete(`${message.run.runId} ${message.run.attempt}`);
-  if (message.type === "renew") void renew();
-  if (message.type === "stop") void stop();
-});
+parentPort?.on("message", (message: ToLeaseThread) => void (message === "renew" ? renew() : stop()));
 
 /** Ends this thread, also while a connection is under way or Postgres does not answer. */
 async function stop(): Promise<void> {

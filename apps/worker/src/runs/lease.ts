@@ -5,12 +5,13 @@ import { LeaseLost, RunCancelled } from "@flotilla/shared/errors";
 import type { Stoppable } from "@flotilla/shared/process/lifecycle";
 import type { Logger } from "@flotilla/shared/process/logger";
 import type { CancelAction } from "@flotilla/shared/runs/run";
+import { HeldRuns, type HeldRun } from "./held-runs.ts";
 
 /**
  * Leases of the runs that this worker holds.
  *
  *   main thread                                  lease thread (lease-thread.ts)
- *   hold(run) ───────── add ───────────────────►  every 2 s: one UPDATE renews all of them
+ *   hold(run) ────────── shared memory ─────────►  every 2 s: one UPDATE renews all of them
  *   signal aborts ◄──── lost, cancelled ────────  (Postgres' clock; a connection of its own)
  *   beat, 4 × a second ─ shared memory ─────────►  stops renewing when the beat is older than 60 s
  *   "renewed at" ◄────── shared memory ──────────
@@ -23,6 +24,8 @@ import type { CancelAction } from "@flotilla/shared/runs/run";
 export interface LeaseOptions {
   databaseUrl: string;
   leaseSeconds: number;
+  /** Most runs held at once. */
+  capacity: number;
   logger: Logger;
 }
 
@@ -30,18 +33,16 @@ export interface LeaseOptions {
 export interface LeaseThreadData {
   databaseUrl: string;
   leaseSeconds: number;
+  capacity: number;
   shared: SharedArrayBuffer;
 }
-export interface HeldRun {
-  runId: string;
-  attempt: number;
-}
-export type ToLeaseThread = { type: "add" | "remove"; run: HeldRun } | { type: "renew" } | { type: "stop" };
+export type ToLeaseThread = "renew" | "stop";
 export type FromLeaseThread = { type: "renewed"; lost: HeldRun[]; cancelled: (HeldRun & { action: CancelAction })[] };
 
-/** Slots of the shared memory; monotonic time in ns. */
+/** The shared memory: two clocks, monotonic time in ns, then the held runs. */
 export const BEAT = 0;
 export const RENEWED = 1;
+export const CLOCK_BYTES = 16;
 
 /** A run that this worker holds. The signal's reason says why it must stop. */
 export interface Lease extends AsyncDisposable {
@@ -49,24 +50,31 @@ export interface Lease extends AsyncDisposable {
   abort(reason: Error): void;
 }
 
+interface Held {
+  run: HeldRun;
+  /** Monotonic time in ns. */
+  claimStartedAt: bigint;
+  heldSince: bigint;
+  controller: AbortController;
+}
+
 export class Leases implements Stoppable {
   readonly #thread: Worker;
-  readonly #shared: BigInt64Array;
-  readonly #held = new Map<string, { run: HeldRun; since: bigint; controller: AbortController }>();
+  readonly #clocks: BigInt64Array;
+  readonly #heldRuns: HeldRuns;
+  readonly #held = new Map<string, Held>();
   readonly #options: LeaseOptions;
   readonly #beat: NodeJS.Timeout;
   #exited: Promise<void>;
 
   constructor(options: LeaseOptions) {
     this.#options = options;
-    const shared = new SharedArrayBuffer(16);
-    this.#shared = new BigInt64Array(shared);
-    Atomics.store(this.#shared, BEAT, process.hrtime.bigint());
-    const workerData: LeaseThreadData = {
-      databaseUrl: options.databaseUrl,
-      leaseSeconds: options.leaseSeconds,
-      shared,
-    };
+    const { databaseUrl, leaseSeconds, capacity } = options;
+    const shared = new SharedArrayBuffer(CLOCK_BYTES + HeldRuns.bytesFor(capacity));
+    this.#clocks = new BigInt64Array(shared, 0, 2);
+    this.#heldRuns = new HeldRuns(shared, CLOCK_BYTES, capacity);
+    Atomics.store(this.#clocks, BEAT, process.hrtime.bigint());
+    const workerData: LeaseThreadData = { databaseUrl, leaseSeconds, capacity, shared };
     this.#thread = new Worker(new URL(`./lease-thread${extname(import.meta.url)}`, import.meta.url), {
       workerData,
       name: "leases",
@@ -85,26 +93,26 @@ export class Leases implements Stoppable {
     const key = keyOf(run);
     const controller = new AbortController();
     setMaxListeners(0, controller.signal); // every task of a wide step listens to it
-    this.#held.set(key, { run, since: claimStartedAt, controller });
-    this.#send({ type: "add", run });
+    const slot = this.#heldRuns.add(run);
+    this.#held.set(key, { run, claimStartedAt, heldSince: process.hrtime.bigint(), controller });
     return {
       signal: controller.signal,
       abort: (reason) => controller.abort(reason),
       [Symbol.asyncDispose]: async () => {
         this.#held.delete(key);
-        this.#send({ type: "remove", run });
+        this.#heldRuns.remove(slot);
       },
     };
   }
 
   /** Renews at once, to learn of a cancel without waiting for the next turn. */
   renewNow(runId: string): void {
-    for (const { run } of this.#held.values()) if (run.runId === runId) return this.#send({ type: "renew" });
+    for (const { run } of this.#held.values()) if (run.runId === runId) return this.#send("renew");
   }
 
   async stop(): Promise<void> {
     clearInterval(this.#beat);
-    this.#send({ type: "stop" });
+    this.#send("stop");
     await this.#exited;
   }
 
@@ -114,11 +122,11 @@ export class Leases implements Stoppable {
 
   #tick(): void {
     const now = process.hrtime.bigint();
-    Atomics.store(this.#shared, BEAT, now);
-    const renewed = Atomics.load(this.#shared, RENEWED);
+    Atomics.store(this.#clocks, BEAT, now);
+    const renewed = Atomics.load(this.#clocks, RENEWED);
     const limit = BigInt(Math.round((this.#options.leaseSeconds * 1e9 * 2) / 3));
-    for (const { run, since, controller } of this.#held.values()) {
-      const safeSince = renewed > since ? renewed : since;
+    for (const { run, claimStartedAt, heldSince, controller } of this.#held.values()) {
+      const safeSince = renewed > heldSince ? renewed : claimStartedAt; // a renewal begun before did not know of the run
       if (now - safeSince > limit && !controller.signal.aborted) {
         controller.abort(new LeaseLost(run.runId, "Postgres could not be reached to renew it"));
       }

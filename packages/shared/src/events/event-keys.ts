@@ -13,7 +13,7 @@ export function wakeChannel(prefix: string, runId: string): string {
 export function endedChannel(prefix: string): string {
   return `${prefix}:ended`;
 }
-/** Channel of the hints to workers: `cancel <run id>`. */
+/** Channel of the hints to workers: `cancel <run id>`, `follow <run id>`. */
 export function controlChannel(prefix: string): string {
   return `${prefix}:control`;
 }

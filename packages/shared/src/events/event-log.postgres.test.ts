@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectTestRedis, testPrefix } from "../../../../test/support/redis.ts";
 import { eventually } from "../../../../test/support/wait.ts";
@@ -21,7 +22,7 @@ afterAll(async () => {
 });
 
 const open = (runId: string, attempt: number, cap = { events: 1000, bytes: 1_000_000 }) =>
-  new EventLog({ redis, prefix, runId, attempt, cap });
+  new EventLog({ redis, prefix, runId, attempt, cap, followed: true });
 const stored = async (runId: string) => {
   const entries = await redis.xrange(streamKey(prefix, runId), "-", "+");
   return entries.map(decodeEntry);
@@ -38,6 +39,25 @@ test("events appended in one turn share an entry, and nothing is lost or reorder
   expect(events.slice(0, -1).map((event) => Number(event.data))).toEqual(Array.from({ length: 500 }, (_, i) => i + 1));
   expect(itemsAfter(batches, BEGINNING).some((item) => item.kind === "gap")).toBe(false);
   expect(batches.length).toBeLessThan(20);
+});
+
+test("events of a run that nobody follows wait for each other, and go out at once when somebody does", async () => {
+  const runId = randomUUID();
+  const log = new EventLog({
+    redis,
+    prefix,
+    runId,
+    attempt: 1,
+    cap: { events: 1000, bytes: 1_000_000 },
+    followed: false,
+  });
+  log.append("a", "1");
+  await delay(50); // longer than the pause between appends that somebody follows, and far shorter than a second
+  expect(await stored(runId)).toEqual([]);
+  log.append("b", "1");
+  log.follow();
+  await eventually(async () => (await stored(runId)).length > 0, { timeoutMs: 500 });
+  expect((await stored(runId)).map(({ events }) => names(events))).toEqual([["a 1-1", "b 1-2"]]);
 });
 
 test("a large event does not share an entry", async () => {

@@ -15,6 +15,10 @@ export interface EventLogOptions {
   runId: string;
   attempt: number;
   cap: EventCap;
+  /** Whether somebody is known to follow the run from its first event on. */
+  followed: boolean;
+  /** Called once, when nothing more is appended. */
+  onClosed?(): void;
 }
 
 /** While the run lives, its stream outlives silence of this length, in ms; renewed as long as the attempt goes on. */
@@ -24,8 +28,11 @@ const RENEW_TTL_EVERY_MS = 300_000;
 export const ENDED_TTL_MS = 900_000;
 /** Shortest time between two appends while somebody follows the run, in ms: chunks of a token stream go out together. */
 const BATCH_MS = 4;
-/** The same while nobody does, as the wake-up of the last append has shown. Who joins waits for this long at most. */
-const UNFOLLOWED_BATCH_MS = 50;
+/**
+ * The same while nobody does, as the wake-up of the last append has shown. Who joins says so, see `follow`; this is how long
+ * he waits when that message is lost. A run that ends before costs two pipelines in place of one for each of its states.
+ */
+const UNFOLLOWED_BATCH_MS = 1_000;
 const RETRY_MS = 200;
 /** How long the end of a run waits for its events to reach Redis, in ms. */
 const FLUSH_MS = 1_500;
@@ -54,9 +61,9 @@ export class EventLog {
   #waiting: [event: string, data: string][] = [];
   #waitingBytes = 0;
   #flushing: Promise<void> | undefined;
-  /** Whether somebody heard the last wake-up. */
-  #followed = true;
-  #writtenAt = -Infinity;
+  /** Whether somebody heard the last wake-up, or has said that he follows. */
+  #followed: boolean;
+  #writtenAt: number;
   /** Somebody waits for the flush. */
   #hurry = false;
   #endPause: () => void = () => {};
@@ -69,6 +76,8 @@ export class EventLog {
   constructor(options: EventLogOptions) {
     this.#options = options;
     this.#key = streamKey(options.prefix, options.runId);
+    this.#followed = options.followed;
+    this.#writtenAt = options.followed ? -Infinity : performance.now();
   }
 
   /**
@@ -101,6 +110,12 @@ export class EventLog {
     this.#flushing ??= this.#flushAll();
   }
 
+  /** Somebody follows from now on: what waits goes out at once. */
+  follow(): void {
+    this.#followed = true;
+    this.#endPause();
+  }
+
   /** Waits until everything appended so far is in Redis, but not longer than `maxMs`: a run never waits for Redis. */
   async flush(maxMs = FLUSH_MS): Promise<void> {
     if (this.#flushing === undefined) return;
@@ -120,6 +135,7 @@ export class EventLog {
   /** Appends the one `end` of this attempt, after all else, and lets the stream expire. */
   async end(data: string): Promise<void> {
     await this.flush();
+    this.#options.onClosed?.();
     if (this.#refused) return;
     const { redis, prefix, runId, attempt } = this.#options;
     this.#refused = true;
@@ -136,6 +152,7 @@ export class EventLog {
   /** Tells waiting clients that the run goes on elsewhere; no event. */
   async close(): Promise<void> {
     await this.flush();
+    this.#options.onClosed?.();
     this.#refused = true;
   }
 

@@ -34,13 +34,22 @@ export class EventTails {
   }
 
   /**
-   * A tail that listens already: subscribe before the run can start, read later.
+   * A tail of a run that does not exist yet: subscribe before it can start, read later. Its row has to say `followed`.
    * @returns once pub/sub is confirmed.
    */
-  async open(runId: string, tenantId: string): Promise<EventTail> {
+  openNew(runId: string, tenantId: string): Promise<EventTail> {
+    return this.#open(runId, tenantId, false);
+  }
+
+  /** A tail of a run that may be under way. Its worker is told that somebody follows. */
+  open(runId: string, tenantId: string): Promise<EventTail> {
+    return this.#open(runId, tenantId, true);
+  }
+
+  async #open(runId: string, tenantId: string, mayBeUnderWay: boolean): Promise<EventTail> {
     let feed = this.#feeds.get(runId);
     if (feed === undefined) {
-      feed = new RunFeed(runId, tenantId, this.#options, () => {
+      feed = new RunFeed(runId, tenantId, this.#options, mayBeUnderWay, () => {
         if (this.#feeds.get(runId) === feed) this.#feeds.delete(runId);
       });
       this.#feeds.set(runId, feed);

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "../redis/connection.ts";
 import { decodeEntry, type EventBatch, type RunEvent } from "./event-batch.ts";
 import { LAST_N, type EventId } from "./event-id.ts";
-import { streamKey, wakeChannel } from "./event-keys.ts";
+import { controlChannel, streamKey, wakeChannel } from "./event-keys.ts";
 import { PageReader } from "./page-reader.ts";
 import { writeMissingEnd } from "./missing-end.ts";
 import type { WakeUps } from "./wake-ups.ts";
@@ -42,6 +42,7 @@ export class RunFeed {
   readonly #tenantId: string;
   readonly #options: FeedOptions;
   readonly #subscribers = new Set<Subscriber>();
+  readonly #mayBeUnderWay: boolean;
   readonly #onIdle: () => void;
   readonly #pages: PageReader;
   #cursor: EventId | undefined;
@@ -51,10 +52,12 @@ export class RunFeed {
   #stopped = false;
   readonly ready: Promise<void>;
 
-  constructor(runId: string, tenantId: string, options: FeedOptions, onIdle: () => void) {
+  /** @param mayBeUnderWay tells the run's worker that somebody follows now. */
+  constructor(runId: string, tenantId: string, options: FeedOptions, mayBeUnderWay: boolean, onIdle: () => void) {
     this.runId = runId;
     this.#tenantId = tenantId;
     this.#options = options;
+    this.#mayBeUnderWay = mayBeUnderWay;
     this.#onIdle = onIdle;
     this.#pages = new PageReader(options.redis, streamKey(options.prefix, runId));
     this.ready = this.#start();
@@ -82,6 +85,7 @@ export class RunFeed {
     const { wakeUps, prefix, redis } = this.#options;
     this.#stopListening = await wakeUps.listen(wakeChannel(prefix, this.runId), () => this.#wakeUp());
     if (this.#stopped) return this.#stopListening();
+    if (this.#mayBeUnderWay) redis.publish(controlChannel(prefix), `follow ${this.runId}`).catch(() => {}); // a hint
     try {
       const [last] = await redis.xrevrange(streamKey(prefix, this.runId), "+", "-", "COUNT", 1);
       this.#cursor =

@@ -80,6 +80,8 @@ export interface RunKwargs {
   stream_mode: string[];
   stream_subgraphs?: boolean;
   durability?: Durability;
+  /** Set by the gateway: a client follows the run from its first event on. */
+  followed?: true;
 }
 
 /** A run's row, as far as anything outside SQL needs it. */

@@ -7,14 +7,7 @@ export interface Fence {
   attempt: number;
 }
 
-export type BlobRow = [
-  threadId: string,
-  ns: string,
-  channel: string,
-  version: string,
-  type: string,
-  blob: Buffer | null,
-];
+export type BlobRow = [threadId: string, ns: string, channel: string, version: string, type: string, blob: Buffer];
 export type WriteRow = [
   threadId: string,
   ns: string,

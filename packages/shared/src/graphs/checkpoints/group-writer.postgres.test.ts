@@ -89,27 +89,18 @@ test("backends that are terminated during writes neither end the process nor los
   const writer = new GroupWriter({ pool });
   const held = await Promise.all(Array.from({ length: 4 }, () => holdNewRun(database.pool, { writer })));
 
-  let writing = true;
   let terminated = 0;
-  const terminator = async () => {
-    while (writing) {
-      const { rowCount } = await database.pool.query(
-        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1",
-        [application],
-      );
-      terminated += rowCount ?? 0;
-      await delay(15);
-    }
+  const terminate = async () => {
+    const { rowCount } = await database.pool.query(
+      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1",
+      [application],
+    );
+    terminated += rowCount ?? 0;
   };
-  const writeAll = async () => {
-    for (let i = 0; i < 40; i++) {
-      await Promise.all(
-        held.map(({ run, saver }) => saver.putWrites(config(run.thread_id, `c${i}`), [["a", i]], "task")),
-      );
-    }
-    writing = false;
-  };
-  await Promise.all([terminator(), writeAll()]);
+  for (let i = 0; i < 40; i++) {
+    const writes = held.map(({ run, saver }) => saver.putWrites(config(run.thread_id, `c${i}`), [["a", i]], "task"));
+    await Promise.all([...writes, delay(Math.random() * 5).then(terminate)]); // before, during or after the statement
+  }
   await pool.end();
 
   expect(terminated).toBeGreaterThan(5);

@@ -123,7 +123,10 @@ export class ThreadSaver extends PostgresSaver {
     return this.tenantId === "default" ? threadId : `${this.tenantId}/${threadId}`;
   }
 
-  /** The rows of one checkpoint. Only channels with a new version are stored again. */
+  /**
+   * The rows of one checkpoint. Only channels with a new version are stored again. One that was cleared has no blob: the stock
+   * saver stores a row that says so, half of all rows of a graph with a node per step, and no row reads the same.
+   */
   protected checkpointRows(
     config: RunnableConfig,
     checkpoint: Checkpoint,
@@ -133,14 +136,15 @@ export class ThreadSaver extends PostgresSaver {
     const { threadId, ns, checkpointId: parentId } = addressOf(config);
     const stored = this.storedThreadId(threadId);
     const { channel_values: values, ...rest } = checkpoint;
-    const blobs: CheckpointRows["blobs"] = Object.entries(versions).map(([channel, version]) => {
-      const [type, blob] = channel in values ? dumpBlob(values[channel]) : ["empty", null];
-      return [stored, ns, channel, String(version), type, blob];
+    const blobs: CheckpointRows["blobs"] = Object.entries(versions).flatMap(([channel, version]) => {
+      if (!(channel in values)) return [];
+      const [type, blob] = dumpBlob(values[channel]);
+      return [[stored, ns, channel, String(version), type, blob]];
     });
     const checkpointText = toJsonb(rest);
     const metadataText = toJsonb(JSON.parse(dumps(metadata)));
     const bytes = blobs.reduce(
-      (sum, [, , , , , blob]) => sum + (blob?.length ?? 0),
+      (sum, [, , , , , blob]) => sum + blob.length,
       checkpointText.length + metadataText.length,
     );
     return {
