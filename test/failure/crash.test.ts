@@ -23,7 +23,7 @@ test(
     for (let crash = 0; crash < CRASHES; crash++) {
       const step = randomInt(random, 1, STEPS);
       const input = { inputs: [`crash ${crash}`], steps: STEPS, delay_ms: 8 };
-      const run = await fleet.submit({}, { input });
+      const run = await fleet.submit({}, { input, listening: "events" });
 
       const pid = await fleet.stepBegun(run.runId, step);
       const victim = workers.find((worker) => worker.pid === pid) as StackProcess;

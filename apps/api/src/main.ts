@@ -29,6 +29,7 @@ import { Authenticator } from "./http/authenticate.ts";
 import { enqueueStranded } from "./maintenance/enqueue-stranded.ts";
 import { Maintainer } from "./maintenance/maintainer.ts";
 import { prune } from "./maintenance/prune.ts";
+import { refreshThreads } from "./maintenance/refresh-threads.ts";
 import { rescueRuns } from "./maintenance/rescue-runs.ts";
 import { GatewayMetrics } from "./metrics.ts";
 import { describeApi } from "./openapi.ts";
@@ -130,6 +131,7 @@ try {
   const maintainer = lifecycle.add(new Maintainer(dutyPool, gateway.metrics, logger));
   maintainer.add(rescueRuns({ ...gateway, pool: dutyPool, leaseSeconds: config.LEASE_SECS }));
   maintainer.add(enqueueStranded({ ...gateway, pool: dutyPool }));
+  maintainer.add(refreshThreads({ ...gateway, pool: dutyPool }));
   maintainer.add(prune(dutyPool));
 
   let stopping = false;

@@ -65,7 +65,7 @@ export function wireExecution(parts: WorkerParts): ExecuteRunDeps {
         runId: run.run_id,
         attempt: run.attempt,
         cap: { events: config.EVENTS_MAX_COUNT, bytes: config.EVENTS_MAX_BYTES },
-        followed: run.kwargs.followed === true || run.attempt > 1,
+        followed: run.kwargs.listening === "events" || run.attempt > 1,
       }),
     openSaver: (run, latest, signal) =>
       new FencedSaver({

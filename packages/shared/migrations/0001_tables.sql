@@ -57,8 +57,13 @@ create table threads (
   created_at       timestamptz not null default now(),
   updated_at       timestamptz not null default now(),
   state_updated_at timestamptz,
+  -- Set when a run that had begun ended without its worker: "values" and interrupts are older than the checkpoints, and from
+  -- this moment on somebody has to read them again.
+  state_stale_at   timestamptz,
   primary key (tenant_id, thread_id)
 ) with (fillfactor = 80);
+
+create index threads_stale on threads (state_stale_at) where state_stale_at is not null;
 
 create table runs (
   run_id             uuid primary key,
@@ -82,7 +87,7 @@ create table runs (
   holder             text,
   lease_expires_at   timestamptz,
   base_seq           bigint,                    -- latest root checkpoint of the thread at the first claim
-  claimed_seq        bigint,                    -- latest root checkpoint of the thread at the last claim
+  claimed_seq        bigint,                    -- the last checkpoint of all at the last claim: what is above is progress
   handed_over_at     text,                      -- checkpoint id at the last hand-over
   losses             int not null default 0,    -- leases lost in a row without a new checkpoint
   solo_losses        int not null default 0,    -- of these, while the run had a holder to itself

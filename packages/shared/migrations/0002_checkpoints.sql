@@ -15,7 +15,7 @@ with ordered as (
 )
 update checkpoints c set seq = o.n from ordered o
 where c.thread_id = o.thread_id and c.checkpoint_ns = o.checkpoint_ns and c.checkpoint_id = o.checkpoint_id;
-select setval('checkpoints_seq', coalesce((select max(seq) from checkpoints), 0) + 1, false);
+select setval('checkpoints_seq', coalesce((select max(seq) from checkpoints), 0) + 1);
 alter table checkpoints alter column seq set default nextval('checkpoints_seq');
 alter table checkpoints alter column seq set not null;
 create unique index checkpoints_latest on checkpoints (thread_id, checkpoint_ns, seq);

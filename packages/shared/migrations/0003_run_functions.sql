@@ -114,14 +114,21 @@ end $$;
 -- Ends a pending run at once. The caller holds thread and run FOR UPDATE and has seen that the run is pending.
 create function cancel_pending_run(p_run uuid, p_tenant text, p_thread text, p_action text, p_reason text) returns void
 language plpgsql as $$
+declare
+  attempts int;
 begin
   if p_action = 'rollback' then
     perform rollback_run(p_run, p_tenant, p_thread);
-  else
-    update runs set status = 'interrupted', cancel_action = p_action, cancel_reason = p_reason, ready_at = null,
-           dispatched_at = null, ended_at = clock_timestamp(), updated_at = clock_timestamp()
-     where run_id = p_run;
+    return;
   end if;
+  update runs set status = 'interrupted', cancel_action = p_action, cancel_reason = p_reason, ready_at = null,
+         dispatched_at = null, ended_at = clock_timestamp(), updated_at = clock_timestamp()
+   where run_id = p_run
+  returning attempt into attempts;
+  if attempts = 0 then return; end if;
+  delete from overwritten_writes where overwritten_by = p_run;
+  delete from overwritten_checkpoints where overwritten_by = p_run;
+  update threads set state_stale_at = clock_timestamp() where tenant_id = p_tenant and thread_id = p_thread;
 end $$;
 
 -- The thread's status follows from its runs: busy while one is in flight, else what the last settle or edit left.
@@ -134,7 +141,8 @@ language sql volatile as $$
 $$;
 
 -- Accepts a run. Returns {outcome, …}: created, replayed, key_reused, thread_missing, other_graph, thread_busy,
--- not_interrupted, unknown_interrupt, several_interrupts. Any outcome but created and replayed leaves nothing behind.
+-- not_interrupted, unknown_interrupt, several_interrupts, state_stale (which questions wait has to be read again first).
+-- Any outcome but created and replayed leaves nothing behind.
 --   p_resume: null, or how the run answers questions that must be waiting now: 'only' (the one that waits), 'named'
 --   (p_interrupts holds its id), 'map' (p_answer is a map whose keys are p_interrupts). p_answer is carried as it is: the
 --   JSON functions of Postgres refuse NUL and lone surrogates as soon as they look into a text.
@@ -182,6 +190,9 @@ begin
   if not fresh then
     select * into t from threads where tenant_id = p_tenant and thread_id = p_thread for update;
     if not found then
+      if not p_thread_must_exist and p_resume is null then -- it was there a moment ago, and has been deleted since
+        raise exception 'the thread vanished' using errcode = 'serialization_failure'; -- the caller repeats
+      end if;
       refusal := 'thread_missing';
     elsif p_bind_graph and t.graph_id is not null and t.graph_id <> p_graph then
       refusal := 'other_graph';
@@ -198,6 +209,8 @@ begin
         from jsonb_each(t.interrupts) e, jsonb_array_elements(e.value) i;
       if in_flight then
         refusal := 'thread_busy';
+      elsif t.state_stale_at is not null then
+        refusal := 'state_stale';
       elsif t.status <> 'interrupted' or cardinality(waiting) = 0 then
         refusal := 'not_interrupted';
       elsif p_resume <> 'only' and not p_interrupts <@ waiting then
@@ -279,7 +292,8 @@ language sql stable as $$
 $$;
 
 -- Makes p_holder the holder of a run and starts an attempt. Returns {outcome, …} with the run's row and the latest root
--- checkpoint of its thread; outcomes: claimed, gone, not_pending, not_due, not_head, alone (it must have a holder to itself).
+-- checkpoint of its thread; outcomes: claimed, gone, not_pending, not_due, not_head, alone (it must have a holder to itself;
+-- of its row only the attempt is returned).
 create function claim_run(p_run uuid, p_holder text, p_lease_seconds double precision, p_alone boolean,
   out outcome text, out run json, out checkpoint json, out applied boolean)
 language plpgsql as $$
@@ -306,6 +320,7 @@ begin
   end if;
   if r.solo and not p_alone then
     update runs set dispatched_at = clock_timestamp() + interval '15 s' where run_id = p_run; -- the child needs time to start
+    run := json_build_object('attempt', r.attempt);
     outcome := 'alone'; return;
   end if;
 
@@ -315,7 +330,7 @@ begin
   update runs
      set status = 'running', attempt = attempt + 1, holder = p_holder,
          lease_expires_at = clock_timestamp() + make_interval(secs => p_lease_seconds),
-         base_seq = case when attempt = 0 then coalesce(c.seq, 0) else base_seq end, claimed_seq = coalesce(c.seq, 0),
+         base_seq = case when attempt = 0 then coalesce(c.seq, 0) else base_seq end, claimed_seq = (select last_value from checkpoints_seq),
          ready_at = null, retry_at = null, dispatched_at = null, released_at = null,
          started_at = coalesce(started_at, clock_timestamp()), updated_at = clock_timestamp()
    where run_id = p_run
@@ -323,7 +338,8 @@ begin
   outcome := 'claimed';
   applied := r.attempt > 1 and exists (
     select 1 from checkpoints k where k.thread_id = ct and k.checkpoint_ns = '' and k.seq > r.base_seq and k.run_id = p_run);
-  run := (select row_to_json(x) from (select r.*, waited as waited_seconds) x);
+  run := (select row_to_json(x) from (select r.*, waited as waited_seconds,
+            extract(epoch from clock_timestamp() - r.started_at) as elapsed_seconds) x);
   if c.checkpoint_id is not null then
     checkpoint := json_build_object('thread_id', c.thread_id, 'checkpoint_ns', '', 'checkpoint_id', c.checkpoint_id,
       'parent_checkpoint_id', c.parent_checkpoint_id, 'checkpoint', c.checkpoint, 'metadata', c.metadata, 'run_id', c.run_id,
@@ -356,7 +372,12 @@ begin
   if not found then return jsonb_build_object('outcome', 'fenced'); end if;
   perform 1 from threads where tenant_id = r.tenant_id and thread_id = r.thread_id for update;
   select * into r from runs where run_id = p_run for update;
-  if not found or r.attempt <> p_attempt or r.status <> 'running' then return jsonb_build_object('outcome', 'fenced'); end if;
+  if not found or r.attempt <> p_attempt then return jsonb_build_object('outcome', 'fenced'); end if;
+  if r.status = p_outcome then -- settled before, by a call whose answer was lost
+    return jsonb_build_object('outcome', 'settled', 'status', r.status, 'error', r.error, 'thread_id', r.thread_id,
+                              'tenant_id', r.tenant_id, 'next', release_head(r.tenant_id, r.thread_id));
+  end if;
+  if r.status <> 'running' then return jsonb_build_object('outcome', 'fenced'); end if;
   if p_outcome = 'lost' and r.lease_expires_at > clock_timestamp() then return jsonb_build_object('outcome', 'fenced'); end if;
 
   if r.cancel_action = 'rollback' then
@@ -372,12 +393,12 @@ begin
 
   chapter := jsonb_build_object('attempt', r.attempt, 'holder', r.holder, 'ended', final, 'reason', p_reason,
                                 'at', clock_timestamp(), 'checkpoint_id', p_checkpoint_id);
-  if final = 'lost' then
-    progressed := exists (select 1 from checkpoints k
-      where k.thread_id = checkpoint_thread_id(r.tenant_id, r.thread_id) and k.checkpoint_ns = '' and k.seq > r.claimed_seq and k.run_id = p_run);
+  if final in ('handed_over', 'lost') then
+    progressed := exists (select 1 from checkpoints k -- of the graph or of a subgraph
+      where k.thread_id = checkpoint_thread_id(r.tenant_id, r.thread_id) and k.seq > r.claimed_seq and k.run_id = p_run);
     if progressed then
       r.losses := 0; r.solo_losses := 0; r.solo := false;
-    elsif p_counts then
+    elsif final = 'lost' and p_counts then
       r.losses := r.losses + 1;
       if r.solo then r.solo_losses := r.solo_losses + 1; end if;
       r.solo := r.losses >= 2;
@@ -398,7 +419,7 @@ begin
     update runs
        set status = 'pending', holder = null, lease_expires_at = null, losses = r.losses, solo_losses = r.solo_losses,
            solo = r.solo, handed_over_at = case when final = 'handed_over' then stored_id else handed_over_at end,
-           retry_at = case when r.solo then clock_timestamp() + make_interval(secs => least(power(4, r.solo_losses), 60)) end,
+           retry_at = case when final = 'lost' and r.solo then clock_timestamp() + make_interval(secs => least(power(4, r.solo_losses), 60)) end,
            ready_at = null, dispatched_at = null, story = (story || chapter), updated_at = clock_timestamp()
      where run_id = p_run;
     return jsonb_build_object('outcome', 'settled', 'status', 'pending', 'thread_id', r.thread_id,
@@ -423,6 +444,7 @@ begin
          interrupts = open_questions,
          error = case when settled = 'error' then p_error end,
          settled_status = settled,
+         state_stale_at = case when p_values is null then clock_timestamp() end,
          status = case when has_run_in_flight(r.tenant_id, r.thread_id) then 'busy' else settled end,
          state_updated_at = clock_timestamp(), updated_at = clock_timestamp()
    where tenant_id = r.tenant_id and thread_id = r.thread_id;
@@ -430,7 +452,46 @@ begin
                             'tenant_id', r.tenant_id, 'next', release_head(r.tenant_id, r.thread_id));
 end $$;
 
--- Records or carries out a cancel. Returns {outcome: missing | ended | cancelled | asked, status, attempt, next}.
+-- Notes that a pending run could not be started: its claim fails for a reason in its data, or the process that was to execute it
+-- alone died before it claimed. The third time ends the run. Returns what settle_run returns.
+create function fail_start(p_run uuid, p_attempt int, p_reason text, p_most int) returns jsonb
+language plpgsql as $$
+declare
+  r runs%rowtype;
+  chapter jsonb;
+  failure jsonb;
+begin
+  select * into r from runs where run_id = p_run;
+  if not found then return jsonb_build_object('outcome', 'fenced'); end if;
+  perform 1 from threads where tenant_id = r.tenant_id and thread_id = r.thread_id for update;
+  select * into r from runs where run_id = p_run for update;
+  if not found or r.attempt <> p_attempt or r.status <> 'pending' then return jsonb_build_object('outcome', 'fenced'); end if;
+  chapter := jsonb_build_object('attempt', r.attempt, 'ended', 'not_started', 'reason', p_reason, 'at', clock_timestamp());
+  r.solo_losses := r.solo_losses + 1;
+  if r.solo_losses < p_most then
+    update runs set solo_losses = r.solo_losses, story = story || chapter, dispatched_at = null,
+                    retry_at = clock_timestamp() + make_interval(secs => power(4, r.solo_losses - 1))
+     where run_id = p_run;
+    return jsonb_build_object('outcome', 'settled', 'status', 'pending', 'thread_id', r.thread_id, 'tenant_id', r.tenant_id,
+                              'next', release_head(r.tenant_id, r.thread_id));
+  end if;
+  failure := jsonb_build_object('error', 'PoisonRun', 'message', format(
+    'The run could not be started %s times. It is not tried again. The last reason: %s', r.solo_losses, p_reason));
+  update runs set status = 'error', error = failure, solo_losses = r.solo_losses, story = story || chapter, ready_at = null,
+                  dispatched_at = null, ended_at = clock_timestamp(), updated_at = clock_timestamp()
+   where run_id = p_run;
+  delete from overwritten_writes where overwritten_by = p_run;
+  delete from overwritten_checkpoints where overwritten_by = p_run;
+  update threads
+     set error = failure, settled_status = 'error', updated_at = clock_timestamp(),
+         status = case when has_run_in_flight(r.tenant_id, r.thread_id) then 'busy' else 'error' end,
+         state_stale_at = case when r.attempt > 0 then clock_timestamp() else state_stale_at end
+   where tenant_id = r.tenant_id and thread_id = r.thread_id;
+  return jsonb_build_object('outcome', 'settled', 'status', 'error', 'error', failure, 'thread_id', r.thread_id,
+                            'tenant_id', r.tenant_id, 'next', release_head(r.tenant_id, r.thread_id));
+end $$;
+
+-- Records or carries out a cancel. Returns {outcome: missing | ended | cancelled | asked, status, attempt, stale, next}.
 create function cancel_run(p_tenant text, p_thread text, p_run uuid, p_action text, p_reason text) returns jsonb
 language plpgsql as $$
 declare
@@ -443,7 +504,9 @@ begin
     perform cancel_pending_run(p_run, p_tenant, p_thread, p_action, p_reason);
     perform derive_thread_status(p_tenant, p_thread);
     return jsonb_build_object('outcome', 'cancelled', 'status', case p_action when 'rollback' then 'rollback' else 'interrupted' end,
-                              'attempt', r.attempt, 'next', release_head(p_tenant, p_thread));
+                              'attempt', r.attempt, 'next', release_head(p_tenant, p_thread),
+                              'stale', exists (select 1 from threads where tenant_id = p_tenant and thread_id = p_thread
+                                                  and state_stale_at is not null));
   elsif r.status = 'running' then
     update runs set cancel_action = case when cancel_action = 'rollback' then 'rollback' else p_action end,
                     cancel_reason = coalesce(p_reason, cancel_reason) where run_id = p_run;

@@ -1,8 +1,9 @@
 import { messageOf } from "@flotilla/shared/errors";
+import { errorCode, isConnectionFailure } from "@flotilla/shared/postgres/pg-error";
 import type { Pool } from "@flotilla/shared/postgres/pool";
 import type { Logger } from "@flotilla/shared/process/logger";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
-import { listExpired, settleRun, type Settlement } from "@flotilla/shared/runs/run-queries";
+import { listExpired, settleRun } from "@flotilla/shared/runs/run-queries";
 import type { GatewayMetrics } from "../metrics.ts";
 import type { ThreadStates } from "../threads/thread-state.ts";
 import type { RunSignals } from "../runs/run-signals.ts";
@@ -30,53 +31,73 @@ const PAUSE_MS = 2_000;
  * does not count against a run.
  */
 export function rescueRuns(deps: RescueDeps): Duty {
-  let lastContact = Date.now();
-  let amnestyUntil = 0;
+  const contact = new PostgresContact(deps.leaseSeconds * 1000);
   return {
     name: "rescue runs",
     everyMs: EVERY_MS,
     lock: 1,
-    onContact() {
-      const now = Date.now();
-      if (now - lastContact > PAUSE_MS) amnestyUntil = now + deps.leaseSeconds * 1000;
-      lastContact = now;
-    },
+    onContact: () => contact.made(),
     async perform() {
       const expired = await listExpired(deps.pool, BATCH);
       for (const run of expired) {
-        await rescueOne(deps, run, Date.now() >= amnestyUntil).catch((error: unknown) => {
-          // One run whose rows are locked must not keep the others from their rescue; it comes again in the next turn.
-          deps.logger.warn({ run_id: run.run_id, err: messageOf(error) }, "a run could not be rescued yet");
-        });
+        await rescueOne(deps, run, contact.isSteady).then(
+          () => contact.made(), // a long turn is no pause
+          (error: unknown) => {
+            if (!isConnectionFailure(error) || errorCode(error) === LOCK_NOT_AVAILABLE) contact.made();
+            // One run whose rows are locked must not keep the others from their rescue; it comes again in the next turn.
+            deps.logger.warn({ run_id: run.run_id, err: messageOf(error) }, "a run could not be rescued yet");
+          },
+        );
       }
     },
   };
 }
 
+const LOCK_NOT_AVAILABLE = "55P03";
+
+/** Whether Postgres has answered without a pause for as long as a lease lasts. */
+export class PostgresContact {
+  readonly #leaseMs: number;
+  readonly #now: () => number;
+  #last: number;
+  #steadyFrom = 0;
+
+  constructor(leaseMs: number, now: () => number = Date.now) {
+    this.#leaseMs = leaseMs;
+    this.#now = now;
+    this.#last = now();
+  }
+
+  made(): void {
+    const now = this.#now();
+    if (now - this.#last > PAUSE_MS) this.#steadyFrom = now + this.#leaseMs;
+    this.#last = now;
+  }
+
+  get isSteady(): boolean {
+    return this.#now() >= this.#steadyFrom;
+  }
+}
+
 async function rescueOne(deps: RescueDeps, run: Expired, counts: boolean): Promise<void> {
-  const settled = await settleRun(deps.pool, run.run_id, run.attempt, await settlementOf(deps, run, counts));
+  const settled = await settleRun(deps.pool, run.run_id, run.attempt, {
+    outcome: "lost",
+    reason: "the lease ran out",
+    counts,
+  });
   if (settled.outcome === "fenced") return; // renewed or settled in between
   deps.logger.warn({ run_id: run.run_id, attempt: run.attempt, became: settled.status }, "a lease ran out");
   deps.metrics.rescued(settled.status);
-  if (settled.status !== "pending") deps.signals.cancelled(run.run_id, "pending");
   await deps.queue.enqueue(settled.next);
+  if (settled.status === "pending") return;
+  // It ended here: by a cancel, or because it lost too many workers. What it left in its checkpoints goes to the thread's row.
+  await deps.states.refreshStale(run.tenant_id, run.thread_id).catch((error: unknown) => {
+    deps.logger.warn(
+      { thread_id: run.thread_id, err: messageOf(error) },
+      "the state of a thread could not be read yet",
+    );
+  });
+  deps.signals.cancelled(run.run_id, "pending");
 }
 
 type Expired = Awaited<ReturnType<typeof listExpired>>[number];
-
-/** A run that is cancelled ends here, with the state that its checkpoints hold. */
-async function settlementOf(deps: RescueDeps, run: Expired, counts: boolean): Promise<Settlement> {
-  const base: Settlement = { outcome: "lost", reason: "the lease ran out", counts };
-  if (run.cancel_action !== "interrupt") return base;
-  const state = await deps.states.read(run.tenant_id, run.thread_id, run.graph_id).catch(() => undefined);
-  if (state === undefined || state.created_at === null) return base;
-  const byTask = (state.tasks as { id: string; interrupts: unknown[]; result: unknown }[]).filter(
-    (task) => task.interrupts.length > 0 && task.result === null,
-  );
-  return {
-    ...base,
-    values: state.values,
-    interrupts: Object.fromEntries(byTask.map((task) => [task.id, task.interrupts])),
-    hasNext: state.next.length > 0,
-  };
-}

@@ -29,7 +29,7 @@ export async function answerWithHandleOrResult(
   const listening = listenForEnd(gateway, runId);
   let accepted: AcceptedRun;
   try {
-    accepted = await createRun(gateway, submission, runId);
+    accepted = await createRun(gateway, listenedTo(submission, "result"), runId);
   } catch (error) {
     listening.close();
     throw error;
@@ -42,6 +42,11 @@ export async function answerWithHandleOrResult(
   sendResult(response, accepted, end);
 }
 
+/** Tells the worker what somebody is waiting for. */
+function listenedTo(submission: Submission, listening: "events" | "result"): Submission {
+  return { ...submission, kwargs: { ...submission.kwargs, listening } };
+}
+
 /** A replayed submission waits for the run that the first one made. It may have ended: the row is asked at once. */
 function switchTo(gateway: Gateway, listening: RunWait, runId: string): RunWait {
   listening.close();
@@ -52,10 +57,9 @@ function switchTo(gateway: Gateway, listening: RunWait, runId: string): RunWait 
 export async function answerWithStream(gateway: Gateway, context: Context, submission: Submission): Promise<void> {
   const runId = newRunId();
   const opening = gateway.tails.openNew(runId, submission.principal.tenantId);
-  const followed: Submission = { ...submission, kwargs: { ...submission.kwargs, followed: true } };
   let accepted: AcceptedRun;
   try {
-    accepted = await createRun(gateway, followed, runId, opening);
+    accepted = await createRun(gateway, listenedTo(submission, "events"), runId, opening);
   } catch (error) {
     (await opening).close();
     throw error;

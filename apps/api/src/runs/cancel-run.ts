@@ -38,8 +38,8 @@ export async function cancelRun(
     throw new NotFound("run", `Run ${run.runId} does not exist on thread "${run.threadId}"`);
   if (outcome.outcome === "asked") deps.signals.cancelled(run.runId, "running");
   if (outcome.outcome === "cancelled") {
-    // A run that had begun left a state that nobody has written to the thread yet.
-    if (outcome.attempt > 0) await deps.states.refresh(run.tenantId, run.threadId);
+    // A run that had begun, this one or one before, left a state that nobody has written to the thread's row yet.
+    if (outcome.stale) await deps.states.refreshStale(run.tenantId, run.threadId);
     deps.signals.cancelled(run.runId, "pending");
     await deps.queue.enqueue(outcome.next);
   }

@@ -6,6 +6,7 @@ import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 import { createRun as insertRun, type CreateOutcome, type NewRun } from "@flotilla/shared/runs/run-queries";
 import type { MultitaskStrategy, RunKwargs } from "@flotilla/shared/runs/run";
 import type { Idempotency } from "../http/idempotency.ts";
+import type { ThreadStates } from "../threads/thread-state.ts";
 import type { RunSignals } from "./run-signals.ts";
 
 /** Namespace of the ids of default assistants, one per graph. It is LangGraph's own, not RFC 4122's. */
@@ -34,6 +35,7 @@ export interface CreateRunDeps {
   pool: Pool;
   queue: RunQueue;
   signals: RunSignals;
+  states: ThreadStates;
 }
 
 export function newRunId(): string {
@@ -64,7 +66,7 @@ export async function createRun(
   beforeEnqueue: Promise<unknown> = Promise.resolve(),
 ): Promise<AcceptedRun> {
   const threadId = submission.threadId ?? uuidV7();
-  const outcome = await insertRun(deps.pool, {
+  const run: NewRun = {
     tenantId: submission.principal.tenantId,
     threadId,
     threadMustExist: submission.resume !== undefined,
@@ -79,7 +81,12 @@ export async function createRun(
     delaySeconds: 0,
     resume: submission.resume,
     idempotency: submission.idempotency,
-  });
+  };
+  let outcome = await insertRun(deps.pool, run);
+  if (outcome.outcome === "state_stale") {
+    await deps.states.refreshStale(run.tenantId, threadId);
+    outcome = await insertRun(deps.pool, run);
+  }
   if (outcome.outcome === "replayed") return { runId: outcome.run_id, threadId: outcome.thread_id, replayed: true };
   if (outcome.outcome !== "created") throw refusal(outcome, submission, threadId);
   await beforeEnqueue;
@@ -108,6 +115,7 @@ function refusal(refused: Refusal, submission: Submission, threadId: string): Er
             "Thread is already running a task. Wait for it to finish or choose a different multitask strategy.",
           )
         : new Conflict("thread_not_interrupted", `Thread "${threadId}" is not interrupted: a run of it is in flight`);
+    case "state_stale":
     case "not_interrupted":
       return new Conflict(
         "thread_not_interrupted",

@@ -1,12 +1,16 @@
 import { endedChannel } from "@flotilla/shared/events/event-keys";
 import { RECONNECTED, type WakeUps } from "@flotilla/shared/events/wake-ups";
 
+type Wake = (result?: string) => void;
+
+const UUID_LENGTH = 36;
+
 /**
  * Tells requests that wait on this gateway that their run has ended. One subscription for all of them. A message may be lost,
  * so each also looks at the row from time to time.
  */
 export class EndedRuns {
-  readonly #waiting = new Map<string, Set<() => void>>();
+  readonly #waiting = new Map<string, Set<Wake>>();
 
   /** @returns once Redis has confirmed the subscription, or is known to be away. */
   static async follow(wakeUps: WakeUps, prefix: string): Promise<EndedRuns> {
@@ -15,9 +19,9 @@ export class EndedRuns {
     return ended;
   }
 
-  /** Calls `wake` when the run ends, or may have. */
-  listen(runId: string, wake: () => void): () => void {
-    const wakes = this.#waiting.get(runId) ?? new Set();
+  /** Calls `wake` when the run ends, or may have; with its result when that came along. */
+  listen(runId: string, wake: Wake): () => void {
+    const wakes = this.#waiting.get(runId) ?? new Set<Wake>();
     this.#waiting.set(runId, wakes.add(wake));
     return () => {
       if (wakes.delete(wake) && wakes.size === 0) this.#waiting.delete(runId);
@@ -25,7 +29,12 @@ export class EndedRuns {
   }
 
   #onMessage(message: string): void {
-    const told = message === RECONNECTED ? [...this.#waiting.values()] : [this.#waiting.get(message) ?? []];
-    for (const wakes of told) for (const wake of [...wakes]) wake();
+    if (message === RECONNECTED) {
+      for (const wakes of this.#waiting.values()) for (const wake of [...wakes]) wake();
+      return;
+    }
+    const runId = message.slice(0, UUID_LENGTH);
+    const result = message.length > UUID_LENGTH + 1 ? message.slice(UUID_LENGTH + 1) : undefined;
+    for (const wake of [...(this.#waiting.get(runId) ?? [])]) wake(result);
   }
 }

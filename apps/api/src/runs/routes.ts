@@ -48,9 +48,7 @@ export function runRoutes(gateway: Gateway): Route[] {
       async handle({ principal: { tenantId }, params: { thread_id }, query, response }) {
         await states.requireThread(tenantId, thread_id);
         response.json(
-          (await listRuns(pool, tenantId, thread_id, query)).map((found) =>
-            selected(withoutTenant(found), query.select),
-          ),
+          (await listRuns(pool, tenantId, thread_id, query)).map((found) => selected(visible(found), query.select)),
         );
       },
     }),
@@ -62,7 +60,7 @@ export function runRoutes(gateway: Gateway): Route[] {
       params: run,
       answers: { 200: { description: "The run", schema: runBody }, ...missing },
       async handle({ principal, params, response }) {
-        response.json(withoutTenant(await requireRun(principal.tenantId, params)));
+        response.json(visible(await requireRun(principal.tenantId, params)));
       },
     }),
     route({
@@ -155,12 +153,13 @@ export function runRoutes(gateway: Gateway): Route[] {
   ];
 }
 
-function withoutTenant({ tenant_id: _tenant, ...visible }: Run): Omit<Run, "tenant_id"> {
-  return visible;
+/** A run as clients see it. */
+function visible({ tenant_id: _tenant, kwargs: { listening: _listening, ...kwargs }, ...run }: Run): object {
+  return { ...run, kwargs };
 }
 
 /** Only the fields that were asked for; unknown names are ignored. */
-function selected(visible: object, select: string[] | undefined): object {
-  if (select === undefined || select.length === 0) return visible;
-  return Object.fromEntries(Object.entries(visible).filter(([name]) => select.includes(name)));
+function selected(run: object, select: string[] | undefined): object {
+  if (select === undefined || select.length === 0) return run;
+  return Object.fromEntries(Object.entries(run).filter(([name]) => select.includes(name)));
 }

@@ -19,9 +19,11 @@ export interface RunWait {
 /** @param mayHaveEnded asks the row at once, for a run that was not made just now. */
 export function listenForEnd(deps: WaitDeps, runId: string, mayHaveEnded = false): RunWait {
   let ended = mayHaveEnded;
+  let told: EndedRun | undefined;
   let notify: () => void = () => {};
-  const stop = deps.endedRuns.listen(runId, () => {
+  const stop = deps.endedRuns.listen(runId, (result) => {
     ended = true;
+    if (result !== undefined) told = JSON.parse(result) as EndedRun;
     notify();
   });
   return {
@@ -31,6 +33,7 @@ export function listenForEnd(deps: WaitDeps, runId: string, mayHaveEnded = false
         while (!signal.aborted) {
           if (!ended) await wakeOrPoll((wake) => (notify = wake), signal);
           if (signal.aborted) return undefined;
+          if (told !== undefined) return told;
           ended = false;
           const end = await readRunEnd(deps, tenantId, runId).catch(() => "live" as const); // Postgres is away: wait on
           if (end !== "live") return end;

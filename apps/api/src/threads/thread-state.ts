@@ -80,13 +80,26 @@ export class ThreadStates {
       : this.read(tenantId, found.thread_id, found.graph_id, { checkpointId: found.checkpoint_id });
   }
 
-  /** Writes what the thread's checkpoints say to its row, unless a run is in flight, whose end will. */
-  async refresh(tenantId: string, threadId: string): Promise<void> {
-    await inTransaction(this.#pool, async (client) => {
+  /**
+   * Writes what the thread's checkpoints say to its row, when that is stale: a run that had begun ended without its worker,
+   * which would have written it. The status of an error stays; otherwise the thread is `interrupted` only when a question waits.
+   * @returns whether the row is up to date now; not while a run is in flight, whose end will write it.
+   */
+  async refreshStale(tenantId: string, threadId: string): Promise<boolean> {
+    return inTransaction(this.#pool, async (client) => {
       const thread = await lockThread(client, tenantId, threadId);
-      if (thread === undefined || thread.in_flight || thread.graph_id === null) return;
+      if (thread === undefined || !thread.is_stale) return true;
+      if (thread.in_flight || thread.graph_id === null) return false;
       const graph = await this.#registry.bind(thread.graph_id, new ThreadSaver(client, tenantId));
-      await storeSnapshot(client, tenantId, threadId, await graph.getState({ configurable: { thread_id: threadId } }));
+      const snapshot = await graph.getState({ configurable: { thread_id: threadId } });
+      const interrupts = interruptsByTask(snapshot);
+      const ended = Object.keys(interrupts).length > 0 ? "interrupted" : "idle";
+      await storeEditedState(client, tenantId, threadId, {
+        values: toThreadState(snapshot).values,
+        interrupts,
+        status: thread.settled_status === "error" ? "error" : ended,
+      });
+      return true;
     });
   }
 

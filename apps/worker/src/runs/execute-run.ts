@@ -10,7 +10,7 @@ import type { ClaimedRun } from "@flotilla/shared/runs/run";
 import type { ClaimOutcome, Settlement, SettleOutcome } from "@flotilla/shared/runs/run-queries";
 import { ChunkEvents } from "../streaming/chunk-events.ts";
 import type { Lease } from "./lease.ts";
-import { outcomeOf, settlementOf, toRunError, type RunOutcome } from "./outcome.ts";
+import { outcomeOf, resultOf, settlementOf, toRunError, type RunOutcome } from "./outcome.ts";
 import { planAttempt, type Plan } from "./plan-attempt.ts";
 import { runGraph } from "./run-graph.ts";
 
@@ -77,9 +77,13 @@ async function attempt(deps: ExecuteRunDeps, { run, latest, applied, lease }: At
     return log.close();
   }
   if (outcome.kind === "failed") logger.info({ error: outcome.error }, "the run failed");
-  await log.flush();
+  // Events come before the end for whoever follows. Where nobody does, they are on their way while the run is settled: should
+  // this process die in between, a later reader finds a gap and the final state.
+  const flushed = log.flush();
+  if (log.isFollowed) await flushed;
   await deps.failpoint("before_settle");
-  const settled = await deps.settle(run, settlementOf(outcome, state, saver.storedCheckpointId), lease.signal);
+  const settlement = settlementOf(outcome, state, saver.storedCheckpointId);
+  const settled = await deps.settle(run, settlement, lease.signal);
   await deps.failpoint("after_settle");
   if (settled.outcome === "fenced") {
     logger.warn("the lease was lost before the end could be written");
@@ -90,7 +94,7 @@ async function attempt(deps: ExecuteRunDeps, { run, latest, applied, lease }: At
   if (settled.status === "pending") return log.close();
   if (settled.error) log.append("error", JSON.stringify(settled.error));
   await deps.failpoint("before_end");
-  await log.end(JSON.stringify({ run_id: run.run_id, status: settled.status }));
+  await log.end(JSON.stringify({ run_id: run.run_id, status: settled.status }), resultOf(run, settlement, settled));
   await deps.failpoint("after_end");
 }
 

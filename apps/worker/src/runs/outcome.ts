@@ -1,7 +1,8 @@
 import { isGraphDrained, type StateSnapshot } from "@langchain/langgraph";
 import { LeaseLost, RunCancelled, RunTimedOut, ShuttingDown } from "@flotilla/shared/errors";
-import type { Settlement } from "@flotilla/shared/runs/run-queries";
-import type { RunError } from "@flotilla/shared/runs/run";
+import type { Settlement, SettleOutcome } from "@flotilla/shared/runs/run-queries";
+import type { ClaimedRun, RunError } from "@flotilla/shared/runs/run";
+import { toJsonb } from "@flotilla/shared/postgres/jsonb";
 import { toWire } from "@flotilla/shared/protocol/wire-value";
 
 /** How an attempt ended, before anything is written about it. */
@@ -68,6 +69,25 @@ export function settlementOf(
     case "cancelled":
       return { ...base, outcome: "interrupted", reason: "cancelled" };
   }
+}
+
+/** A larger result is read from the row, in characters: every gateway hears every result. */
+const MAX_RESULT = 16_000;
+
+/** What a request that waits for the run is told with its end: what has just been written to the row. JSON text. */
+export function resultOf(run: ClaimedRun, settlement: Settlement, settled: SettleOutcome): string | undefined {
+  if (run.kwargs.listening !== "result" || settled.outcome !== "settled" || settled.status === "rollback")
+    return undefined;
+  const { values, interrupts } = settlement;
+  if (values === undefined || interrupts === undefined) return undefined;
+  const result = toJsonb({
+    status: settled.status,
+    attempt: run.attempt,
+    error: settled.error ?? null,
+    values,
+    interrupts: Object.values(interrupts).flat(),
+  });
+  return result.length > MAX_RESULT ? undefined : result;
 }
 
 function hasQuestions(state: StateSnapshot): boolean {

@@ -7,8 +7,9 @@ export function wakeChannel(prefix: string, runId: string): string {
   return `${prefix}:wake:${runId}`;
 }
 /**
- * Channel of the ids of runs that end, of all of them: one subscription of a gateway serves every request that waits, and
- * none of them has to hear of the events before.
+ * Channel of the runs that end, of all of them: one subscription of a gateway serves every request that waits, and none of
+ * them has to hear of the events before. A message is a run's id; when somebody waits for its result and that is small, the
+ * result follows after a blank. It saves that request a look at the row, which holds the same.
  */
 export function endedChannel(prefix: string): string {
   return `${prefix}:ended`;

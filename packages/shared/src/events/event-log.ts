@@ -110,6 +110,11 @@ export class EventLog {
     this.#flushing ??= this.#flushAll();
   }
 
+  /** Whether somebody is known to follow. */
+  get isFollowed(): boolean {
+    return this.#followed;
+  }
+
   /** Somebody follows from now on: what waits goes out at once. */
   follow(): void {
     this.#followed = true;
@@ -132,8 +137,11 @@ export class EventLog {
     while (this.#flushing !== undefined) await this.#flushing;
   }
 
-  /** Appends the one `end` of this attempt, after all else, and lets the stream expire. */
-  async end(data: string): Promise<void> {
+  /**
+   * Appends the one `end` of this attempt, after all else, and lets the stream expire.
+   * @param result what requests that wait for the run's end are told with it, JSON text.
+   */
+  async end(data: string, result?: string): Promise<void> {
     await this.flush();
     this.#options.onClosed?.();
     if (this.#refused) return;
@@ -144,7 +152,7 @@ export class EventLog {
       .xadd(this.#key, formatEventId({ attempt, n: LAST_N }), "end", data, "last", String(this.#n))
       .pexpire(this.#key, ENDED_TTL_MS)
       .publish(wakeChannel(prefix, runId), "end")
-      .publish(endedChannel(prefix), runId)
+      .publish(endedChannel(prefix), result === undefined ? runId : `${runId} ${result}`)
       .exec()
       .catch(() => null); // a gateway that sees the settled row writes the end
   }

@@ -53,7 +53,8 @@ export type CreateOutcome =
         | "thread_busy"
         | "not_interrupted"
         | "unknown_interrupt"
-        | "several_interrupts";
+        | "several_interrupts"
+        | "state_stale";
       waiting: string[] | null;
       graph_id: string | null;
       status: string | null;
@@ -111,7 +112,9 @@ export type ClaimOutcome =
       /** Whether a root checkpoint of this run exists: what it was asked has taken effect. */
       applied: boolean;
     }
-  | { outcome: "gone" | "not_pending" | "not_due" | "not_head" | "alone" };
+  /** It must have a holder to itself. */
+  | { outcome: "alone"; run: { attempt: number } }
+  | { outcome: "gone" | "not_pending" | "not_due" | "not_head" };
 
 /** Makes `holder` the holder of a run. The lease starts at Postgres' clock, after the locks. */
 export async function claimRun(
@@ -195,6 +198,22 @@ export async function settleRun(
   });
 }
 
+/** Starts that a run may fail. */
+const MAX_FAILED_STARTS = 3;
+
+/** Notes that a pending run could not be started under the attempt that it has had so far; the third time ends it. */
+export async function failStart(db: Queryable, runId: string, attempt: number, reason: string): Promise<SettleOutcome> {
+  return retryConflicts(async () => {
+    const { rows } = await db.query<{ result: SettleOutcome }>("select fail_start($1, $2, $3, $4) as result", [
+      runId,
+      attempt,
+      reason.slice(0, 1_000),
+      MAX_FAILED_STARTS,
+    ]);
+    return only(rows).result;
+  });
+}
+
 /** What became of a lease: renewed, or not for now because somebody holds the row; rows that are missing are lost. */
 export interface Renewal {
   run_id: string;
@@ -227,10 +246,12 @@ export async function storeResumeMap(
   attempt: number,
   answers: Record<string, unknown>,
 ): Promise<boolean> {
-  const { rowCount } = await db.query(
-    `with held as (select run_id, attempt, status from runs where run_id = $1 offset 0 for no key update)
-     update runs set resume_map = $3 from held where runs.run_id = held.run_id and held.attempt = $2 and held.status = 'running'`,
-    [runId, attempt, JSON.stringify(answers)],
+  const { rowCount } = await retryConflicts(() =>
+    db.query(
+      `with held as (select run_id, attempt, status from runs where run_id = $1 offset 0 for no key update)
+       update runs set resume_map = $3 from held where runs.run_id = held.run_id and held.attempt = $2 and held.status = 'running'`,
+      [runId, attempt, JSON.stringify(answers)],
+    ),
   );
   return rowCount === 1;
 }
@@ -238,7 +259,14 @@ export async function storeResumeMap(
 export type CancelOutcome =
   | { outcome: "missing" }
   | { outcome: "ended" | "asked"; status: RunStatus; attempt: number }
-  | { outcome: "cancelled"; status: "interrupted" | "rollback"; attempt: number; next: Dispatch | null };
+  | {
+      outcome: "cancelled";
+      status: "interrupted" | "rollback";
+      attempt: number;
+      /** The thread's row has to be read from its checkpoints again. */
+      stale: boolean;
+      next: Dispatch | null;
+    };
 
 /** Ends a pending run at once; asks the holder of a running one to stop. */
 export async function cancelRun(
@@ -348,12 +376,10 @@ export async function listExpired(
     attempt: number;
     tenant_id: string;
     thread_id: string;
-    graph_id: string;
-    cancel_action: CancelAction | null;
   }[]
 > {
   const { rows } = await db.query(
-    `select run_id, attempt, tenant_id, thread_id, graph_id, cancel_action from runs where status = 'running' and lease_expires_at < clock_timestamp()
+    `select run_id, attempt, tenant_id, thread_id from runs where status = 'running' and lease_expires_at < clock_timestamp()
       order by lease_expires_at limit $1`,
     [limit],
   );

@@ -80,8 +80,8 @@ export interface RunKwargs {
   stream_mode: string[];
   stream_subgraphs?: boolean;
   durability?: Durability;
-  /** Set by the gateway: a client follows the run from its first event on. */
-  followed?: true;
+  /** Set by the gateway, not shown: a client is there from the beginning, for the events or for the result alone. */
+  listening?: "events" | "result";
 }
 
 /** A run's row, as far as anything outside SQL needs it. */
@@ -113,6 +113,8 @@ export interface ClaimedRun extends Run {
   solo: boolean;
   /** How long the run was runnable before this claim, in seconds. */
   waited_seconds: number;
+  /** Since the first start of the run, in seconds of Postgres' clock. */
+  elapsed_seconds: number;
 }
 
 /** What the queue needs to carry a run. `dispatched_at` is Postgres time in ms. */

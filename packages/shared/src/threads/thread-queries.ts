@@ -11,9 +11,13 @@ export interface Thread {
   status: "idle" | "busy" | "interrupted" | "error";
   values: unknown;
   interrupts: Record<string, { id?: string; value: unknown }[]>;
+  /** `values` and `interrupts` are older than the checkpoints: a run that had begun ended without its worker. */
+  is_stale: boolean;
+  /** What the status is when no run is in flight. */
+  settled_status: "idle" | "interrupted" | "error";
 }
 
-const COLUMNS = `tenant_id, thread_id, graph_id, status, "values", interrupts`;
+const COLUMNS = `tenant_id, thread_id, graph_id, status, "values", interrupts, state_stale_at is not null as is_stale, settled_status`;
 
 export async function getThread(db: Queryable, tenantId: string, threadId: string): Promise<Thread | undefined> {
   const { rows } = await db.query<Thread>(`select ${COLUMNS} from threads where tenant_id = $1 and thread_id = $2`, [
@@ -49,10 +53,11 @@ export async function lockThread(
 export interface EditedState {
   values: unknown;
   interrupts: Record<string, unknown[]>;
-  status: "idle" | "interrupted";
+  /** `error` keeps the error that the thread has. */
+  status: "idle" | "interrupted" | "error";
 }
 
-/** Writes what an edit has made of the thread. The caller holds its row. */
+/** Writes what the thread's checkpoints say to its row, which the caller holds. No run may be in flight. */
 export async function storeEditedState(
   client: PoolClient,
   tenantId: string,
@@ -60,10 +65,39 @@ export async function storeEditedState(
   state: EditedState,
 ): Promise<void> {
   await client.query(
-    `update threads set "values" = $3, values_run_id = null, interrupts = $4, status = $5, settled_status = $5, error = null,
+    `update threads set "values" = $3, values_run_id = null, interrupts = $4, status = $5, settled_status = $5,
+            error = case when $5 = 'error' then error end, state_stale_at = null,
             updated_at = clock_timestamp(), state_updated_at = clock_timestamp()
       where tenant_id = $1 and thread_id = $2`,
     [tenantId, threadId, toJsonb(state.values), toJsonb(state.interrupts), state.status],
+  );
+}
+
+/** Threads whose row has been stale for a moment: whoever made it so was to read the checkpoints again, and has died since. */
+export async function listStaleThreads(
+  db: Queryable,
+  olderThanSeconds: number,
+  limit: number,
+): Promise<{ tenant_id: string; thread_id: string }[]> {
+  const { rows } = await db.query<{ tenant_id: string; thread_id: string }>(
+    `select tenant_id, thread_id from threads
+      where state_stale_at < clock_timestamp() - make_interval(secs => $1) order by state_stale_at limit $2`,
+    [olderThanSeconds, limit],
+  );
+  return rows;
+}
+
+/** Lets a stale row wait: a run of the thread is in flight and will write it, or its graph cannot be loaded. */
+export async function postponeStaleThread(
+  db: Queryable,
+  tenantId: string,
+  threadId: string,
+  seconds: number,
+): Promise<void> {
+  await db.query(
+    `update threads set state_stale_at = clock_timestamp() + make_interval(secs => $3)
+      where tenant_id = $1 and thread_id = $2 and state_stale_at is not null`,
+    [tenantId, threadId, seconds],
   );
 }
 
