@@ -15,7 +15,7 @@ import { prepare, Trial, type Outcome, type PreparedScenario } from "./support/t
 // a worker that dies by SIGKILL before or after one of its writes, and sometimes its successor as well. Whoever finishes the
 // run, the outcome is that of the undisturbed run.
 //
-//   FLOTILLA_FAILPOINTS_ALL=1   every point instead of a sample: about an hour
+//   FLOTILLA_FAILPOINTS_ALL=1   every point, alone and with a second death on top, instead of a sample: hours
 //   FLOTILLA_SEED=n             another sample
 //   FLOTILLA_SCENARIO=regex     only these scenarios, every point
 
@@ -25,16 +25,16 @@ const LANES = 2;
 const DEATH_MS = 250;
 /** Pairs of deaths, without FLOTILLA_FAILPOINTS_ALL. */
 const PAIRS = 24;
-/** Pairs for each scenario and durability, with it. */
-const PAIRS_EACH = 1;
+/** Of the deaths that are planned, so many happen at least: the way through a run is not the same each time. */
+const LEAST_DEATHS = 0.8;
 
 const everyPoint = process.env["FLOTILLA_FAILPOINTS_ALL"] === "1" || process.env["FLOTILLA_SCENARIO"] !== undefined;
 const chosen = scenarios.filter((scenario) => new RegExp(process.env["FLOTILLA_SCENARIO"] ?? "").test(scenario.name));
 const seed = testSeed();
 const random = seededRandom(seed);
 
-/** Where a worker dies, by a failpoint; or where it is told to go. */
-type Death = { failpoints: string } | { sigtermAt: string };
+/** Where a worker dies, by a failpoint; or where it is told to go, and perhaps dies while it hands the run over. */
+type Death = { failpoints: string; sigtermAt?: undefined } | { sigtermAt: string; failpoints?: string };
 
 interface Reference {
   prepared: PreparedScenario;
@@ -83,12 +83,18 @@ test(
       ahead.set(one, started);
       return started;
     };
+    const planned = cases.reduce((sum, one) => sum + one.planned.length, 0);
+    const died = new Map(cases.flatMap((one) => one.planned.map((death) => [kindOf(death), 0])));
     let [deaths, tried] = [0, 0];
+    const onDeath = (death: Death) => {
+      deaths++;
+      died.set(kindOf(death), (died.get(kindOf(death)) ?? 0) + 1);
+    };
     const failures: string[] = [];
     await inLanes(cases, async (one, survivor, upcoming) => {
       const victims = await victimsOf(one);
       if (upcoming !== undefined) void victimsOf(upcoming); // starts while this case runs
-      const problem = await tryCase(one, victims, survivor, () => deaths++).catch((error: unknown) => String(error));
+      const problem = await tryCase(one, victims, survivor, onDeath).catch((error: unknown) => String(error));
       ahead.delete(one);
       if (problem !== undefined) failures.push(problem);
       if (problem !== undefined || ++tried % 200 === 0) console.log(problem ?? `${tried} cases of ${cases.length}`);
@@ -97,8 +103,16 @@ test(
       `${references.length} references, ${cases.length} cases, ${deaths} deaths, ${failures.length} failures, seed ${seed}`,
     );
     expect(failures).toEqual([]);
+    // Every kind of death happened: a failpoint that nobody reaches proves nothing.
+    expect([...died].filter(([, times]) => times === 0).map(([kind]) => kind)).toEqual([]);
+    expect(deaths).toBeGreaterThan(planned * LEAST_DEATHS * 0.9);
   },
 );
+
+/** A death without its number: `after_checkpoint`, or `sigterm, before_settle`. */
+function kindOf({ failpoints, sigtermAt }: Death): string {
+  return [sigtermAt && "sigterm", failpoints?.replace(/:\d+$/, "")].filter(Boolean).join(", ");
+}
 
 /** A scenario's undisturbed runs, and where its workers may die. */
 async function refer(scenario: Scenario, survivor: CampaignWorker): Promise<Reference[]> {
@@ -110,35 +124,49 @@ async function refer(scenario: Scenario, survivor: CampaignWorker): Promise<Refe
     const writes = (await countCheckpointWrites(survivor)) - before;
     const { run, thread, values, next, questions } = outcome;
     // What clients read in the rows is what the graph's state says.
-    const status = next.length > 0 || questions.length > 0 ? "interrupted" : "idle";
+    const waits = next.length > 0 || questions.length > 0 ? "interrupted" : "idle";
+    const failed = scenario.fails === undefined ? null : { error: scenario.fails, message: "this node fails" };
     expect({ run, thread }, scenario.name).toEqual({
-      run: { status: "success", error: null },
-      thread: { status, values, interrupts: questions },
+      run: { status: failed === null ? "success" : "error", error: failed },
+      thread: { status: failed === null ? waits : "error", values, interrupts: questions },
     });
-    references.push({ prepared, durability, outcome, deaths: deathsOf(prepared, writes) });
+    references.push({ prepared, durability, outcome, deaths: deathsOf(prepared, durability, writes) });
   }
   return references;
 }
 
-function deathsOf({ scenario, asked }: PreparedScenario, checkpointWrites: number): Death[] {
+function deathsOf({ scenario, asked }: PreparedScenario, durability: Durability, checkpointWrites: number): Death[] {
   const once = [
     "claim",
+    "events",
     "settle",
     "end",
-    ...(asked.command !== undefined && "resume" in asked.command ? ["answers"] : []),
+    // With `async` the answers are fixed at submission, but for those on an older checkpoint.
+    ...(asked.command !== undefined &&
+    "resume" in asked.command &&
+    (durability !== "async" || asked.checkpoint_id !== undefined)
+      ? ["answers"]
+      : []),
   ];
   const counted = Array.from({ length: checkpointWrites }, (_, i) => `checkpoint:${i + 1}`);
   const failpoints = [...once, ...counted].flatMap((write) => [
     { failpoints: `before_${write}` },
     { failpoints: `after_${write}` },
   ]);
-  return scenario.sigtermAt === undefined ? failpoints : [...failpoints, { sigtermAt: scenario.sigtermAt }];
+  failpoints.push({ failpoints: "before_release" });
+  const { sigtermAt } = scenario;
+  if (sigtermAt === undefined) return failpoints;
+  const whileHandingOver = ["before_settle", "before_release", "after_settle"].map((at) => ({
+    sigtermAt,
+    failpoints: at,
+  }));
+  return [...failpoints, { sigtermAt }, ...whileHandingOver];
 }
 
-/** Each death alone, and some pairs. */
+/** Each death alone, and each with another on top. */
 function everyCase(reference: Reference): Case[] {
   const { deaths } = reference;
-  const pairs = Array.from({ length: PAIRS_EACH }, () => [pick(deaths), pick(deaths)]);
+  const pairs = deaths.map((death) => [death, pick(deaths)]);
   return [...deaths.map((death) => [death]), ...pairs].map((planned) => ({ ...reference, planned }));
 }
 
@@ -174,7 +202,7 @@ async function tryCase(
   one: Case,
   victims: CampaignWorker[],
   survivor: CampaignWorker,
-  onDeath: () => void,
+  onDeath: (death: Death) => void,
 ): Promise<string | undefined> {
   const { prepared, durability, planned } = one;
   const title = `${prepared.scenario.name} [${durability}] ${planned.map((death) => Object.values(death).join()).join(" > ")}`;
@@ -184,7 +212,8 @@ async function tryCase(
   for (worker of [...victims, survivor]) {
     await trial.giveTo(worker);
     isAlive = !(await diesBeforeTheEnd(trial, worker, worker === survivor ? 0 : DEATH_MS));
-    if (!isAlive) onDeath();
+    const death = planned[victims.indexOf(worker)];
+    if (!isAlive && death !== undefined) onDeath(death);
     if (await trial.isOver()) break;
     await trial.rescue();
   }

@@ -2,6 +2,7 @@ import type { EventTails } from "@flotilla/shared/events/event-tail";
 import type { WakeUps } from "@flotilla/shared/events/wake-ups";
 import type { GraphRegistry } from "@flotilla/shared/graphs/graph-registry";
 import type { Pool } from "@flotilla/shared/postgres/pool";
+import type { Failpoint } from "@flotilla/shared/process/failpoints";
 import type { Logger } from "@flotilla/shared/process/logger";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 import type { Redis } from "@flotilla/shared/redis/connection";
@@ -26,4 +27,6 @@ export interface Gateway {
   registry: GraphRegistry;
   metrics: GatewayMetrics;
   logger: Logger;
+  /** Test hook; does nothing in production. */
+  failpoint: Failpoint;
 }

@@ -12,6 +12,7 @@ import { checkConnectionBudget } from "@flotilla/shared/postgres/connection-budg
 import { requireSchema } from "@flotilla/shared/postgres/migrate";
 import { createPool } from "@flotilla/shared/postgres/pool";
 import { parseEnv } from "@flotilla/shared/process/env";
+import { failpointOf } from "@flotilla/shared/process/failpoints";
 import { Lifecycle } from "@flotilla/shared/process/lifecycle";
 import { createLogger } from "@flotilla/shared/process/logger";
 import { LoopWatchdog } from "@flotilla/shared/process/loop-watchdog";
@@ -116,6 +117,7 @@ try {
     registry,
     metrics,
     logger,
+    failpoint: failpointOf(process.env, () => process.kill(process.pid, "SIGKILL")),
   };
 
   const dutyPool = createPool({

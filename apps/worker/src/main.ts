@@ -10,7 +10,7 @@ import { checkConnectionBudget } from "@flotilla/shared/postgres/connection-budg
 import { requireSchema } from "@flotilla/shared/postgres/migrate";
 import { createPool } from "@flotilla/shared/postgres/pool";
 import { parseEnv } from "@flotilla/shared/process/env";
-import { noFailpoint, parseFailpoints } from "@flotilla/shared/process/failpoints";
+import { failpointOf } from "@flotilla/shared/process/failpoints";
 import { Lifecycle } from "@flotilla/shared/process/lifecycle";
 import { createLogger } from "@flotilla/shared/process/logger";
 import { LoopWatchdog } from "@flotilla/shared/process/loop-watchdog";
@@ -74,10 +74,7 @@ try {
   lifecycle.onStop(() => subscriber.disconnect());
   const queue = new RunQueue({ redis: producer, prefix: config.REDIS_PREFIX, logger });
 
-  const failpoint =
-    process.env["NODE_ENV"] === "test" && process.env["FLOTILLA_FAILPOINTS"]
-      ? parseFailpoints(process.env["FLOTILLA_FAILPOINTS"], () => process.kill(process.pid, "SIGKILL"))
-      : noFailpoint;
+  const failpoint = failpointOf(process.env, () => process.kill(process.pid, "SIGKILL"));
   const watchdog = lifecycle.add(
     new LoopWatchdog(LATE_MS, (lagMs) => logger.warn({ lag_ms: Math.round(lagMs) }, "the event loop was blocked")),
   );
@@ -99,7 +96,7 @@ try {
       logger,
     }),
   );
-  const logs = new OpenLogs();
+  const logs = lifecycle.add(new OpenLogs());
   const drain = new Drain();
   const draining = new AbortController();
   const context = new RunContext();

@@ -67,10 +67,10 @@ export class WorkerMetrics {
     });
   }
 
-  claimed(run: ClaimedRun & { story?: { ended: string }[] }): void {
+  claimed(run: ClaimedRun): void {
     this.#startedAt.set(run.run_id, performance.now());
     this.#wait.labels(run.graph_id).observe(run.waited_seconds);
-    this.#attempts.labels(run.attempt === 1 ? "first" : (run.story?.at(-1)?.ended ?? "lost")).inc();
+    this.#attempts.labels(run.attempt === 1 ? "first" : (run.story.at(-1)?.ended ?? "lost")).inc();
   }
 
   /** @param status success, error, timeout, interrupted, rollback, pending (handed over) or lost. */

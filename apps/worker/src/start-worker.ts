@@ -1,9 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { LoopWatchdog } from "@flotilla/shared/process/loop-watchdog";
-import { redispatchRun } from "@flotilla/shared/runs/run-queries";
 import type { RunConsumer } from "./run-consumer.ts";
 import type { ExecuteRunDeps } from "./runs/execute-run.ts";
-import { wireExecution, type WorkerParts } from "./wiring.ts";
+import { giveBack, wireExecution, type WorkerParts } from "./wiring.ts";
 
 export interface StartWorkerOptions {
   parts: WorkerParts;
@@ -48,11 +47,6 @@ export function startWorker({ parts, soloRun, executeRun, openConsumer, watchdog
       await Promise.race([consumer.close(), delay(STOP_TAKING_MS)]); // without Redis it would wait for ever
     },
   };
-}
-
-/** A job that came too late: its run goes on the queue again, for another worker. */
-async function giveBack({ pool, queue }: WorkerParts, runId: string): Promise<void> {
-  await queue.enqueue(await redispatchRun(pool, runId));
 }
 
 async function handOver({ drain, logger }: WorkerParts, ended: Promise<void>, graceSeconds: number): Promise<void> {

@@ -2,12 +2,13 @@ import { hostname } from "node:os";
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { LeaseLost, messageOf } from "@flotilla/shared/errors";
-import { selectById } from "@flotilla/shared/graphs/checkpoints/checkpoint-queries";
+import { getEventMark, selectById } from "@flotilla/shared/graphs/checkpoints/checkpoint-queries";
 import type { CheckpointRow } from "@flotilla/shared/graphs/checkpoints/checkpoint-row";
 import { FencedSaver } from "@flotilla/shared/graphs/checkpoints/fenced-saver";
 import type { GroupWriter } from "@flotilla/shared/graphs/checkpoints/group-writer";
 import type { GraphRegistry } from "@flotilla/shared/graphs/graph-registry";
 import { isConnectionFailure } from "@flotilla/shared/postgres/pg-error";
+import { whileAway } from "@flotilla/shared/postgres/transaction";
 import type { Pool } from "@flotilla/shared/postgres/pool";
 import type { Failpoint } from "@flotilla/shared/process/failpoints";
 import type { Logger } from "@flotilla/shared/process/logger";
@@ -15,6 +16,8 @@ import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 import type { Redis } from "@flotilla/shared/redis/connection";
 import {
   claimRun,
+  failStart,
+  redispatchRun,
   settleRun,
   storeResumeMap,
   type Settlement,
@@ -45,7 +48,8 @@ export interface WorkerParts {
   context: RunContext;
   metrics: WorkerMetrics;
   failpoint: Failpoint;
-  executeAlone(runId: string): Promise<void>;
+  /** @returns how the child died; undefined when it came to its end. */
+  executeAlone(runId: string): Promise<string | undefined>;
 }
 
 /** Connects `executeRun` to the parts. The only place that knows both. */
@@ -55,8 +59,21 @@ export function wireExecution(parts: WorkerParts): ExecuteRunDeps {
   return {
     logger,
     timeoutSeconds: config.BG_JOB_TIMEOUT_SECS,
-    claimRun: (runId, alone) => claimRun(pool, runId, holder, config.LEASE_SECS, alone),
-    executeAlone: parts.executeAlone,
+    claimRun: async (runId, alone) => {
+      try {
+        return await claimRun(pool, runId, holder, config.LEASE_SECS, alone);
+      } catch (error) {
+        if (isConnectionFailure(error)) throw error; // the sweep dispatches it again
+        await noteFailedStart(parts, runId, undefined, messageOf(error));
+        return { outcome: "not_started" };
+      }
+    },
+    executeAlone: async (runId, attempt) => {
+      if (drain.requested) return giveBack(parts, runId);
+      const death = await parts.executeAlone(runId);
+      if (death === undefined || drain.requested) return;
+      await noteFailedStart(parts, runId, attempt, `the process that was to execute it alone died: ${death}`);
+    },
     holdLease: (run, claimStartedAt) => leases.hold({ runId: run.run_id, attempt: run.attempt }, claimStartedAt),
     openEventLog: (run) =>
       logs.open({
@@ -65,9 +82,10 @@ export function wireExecution(parts: WorkerParts): ExecuteRunDeps {
         runId: run.run_id,
         attempt: run.attempt,
         cap: { events: config.EVENTS_MAX_COUNT, bytes: config.EVENTS_MAX_BYTES },
+        failpoint,
         followed: run.kwargs.listening === "events" || run.attempt > 1,
       }),
-    openSaver: (run, latest, signal) =>
+    openSaver: (run, latest, signal, log) =>
       new FencedSaver({
         pool,
         writer,
@@ -76,13 +94,21 @@ export function wireExecution(parts: WorkerParts): ExecuteRunDeps {
         signal,
         metadata: runMetadata(run),
         latest,
+        eventCount: () => log.count,
       }),
     bindGraph: (run, saver) =>
       parts.registry.bind(run.graph_id, saver, { configurable: run.kwargs.config?.configurable ?? {} }),
-    readCheckpoint: (run, checkpointId) => readCheckpoint(pool, run, checkpointId),
-    storeAnswers: (run, answers) => storeResumeMap(pool, run.run_id, run.attempt, answers),
+    readCheckpoint: (run, checkpointId, signal) => whileAway(() => readCheckpoint(pool, run, checkpointId), signal),
+    readEventMark: (run, signal) =>
+      whileAway(
+        () => getEventMark(pool, { threadId: storedThreadId(run), runId: run.run_id, baseSeq: run.base_seq }),
+        signal,
+      ),
+    storeAnswers: (run, answers, signal) =>
+      whileAway(() => storeResumeMap(pool, run.run_id, run.attempt, answers), signal),
     settle: async (run, settlement, signal) => {
       const settled = await settlePatiently(pool, run, settlement, signal);
+      await failpoint("before_release");
       if (settled.outcome === "settled") await queue.enqueue(settled.next);
       return settled;
     },
@@ -98,9 +124,30 @@ export function wireExecution(parts: WorkerParts): ExecuteRunDeps {
 }
 
 async function readCheckpoint(pool: Pool, run: ClaimedRun, checkpointId: string): Promise<CheckpointRow | undefined> {
-  const threadId = run.tenant_id === "default" ? run.thread_id : `${run.tenant_id}/${run.thread_id}`;
-  const { rows } = await pool.query<CheckpointRow>(selectById(threadId, "", checkpointId));
+  const { rows } = await pool.query<CheckpointRow>(selectById(storedThreadId(run), "", checkpointId));
   return rows[0];
+}
+
+function storedThreadId(run: ClaimedRun): string {
+  return run.tenant_id === "default" ? run.thread_id : `${run.tenant_id}/${run.thread_id}`;
+}
+
+/** A job that came too late: its run goes on the queue again, for another worker. */
+export async function giveBack({ pool, queue }: WorkerParts, runId: string): Promise<void> {
+  await queue.enqueue(await redispatchRun(pool, runId));
+}
+
+/** A run that cannot be started must not be tried for ever. One that has been claimed meanwhile is not touched. */
+async function noteFailedStart(
+  { pool, queue, logger }: WorkerParts,
+  runId: string,
+  attempt: number | undefined,
+  reason: string,
+): Promise<void> {
+  const noted = await failStart(pool, runId, attempt, reason);
+  if (noted.outcome === "fenced") return;
+  logger.warn({ run_id: runId, reason, became: noted.status }, "a run could not be started");
+  await queue.enqueue(noted.next);
 }
 
 /** Settles, again and again while Postgres is away: the result is worth waiting for as long as the lease may still be ours. */

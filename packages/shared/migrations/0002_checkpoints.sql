@@ -4,6 +4,7 @@
 
 alter table checkpoints add column if not exists run_id uuid;
 alter table checkpoints add column if not exists seq bigint;
+alter table checkpoints add column if not exists events bigint; -- that the attempt had appended, see event-log.ts
 alter table checkpoint_blobs add column if not exists run_id uuid;
 alter table checkpoint_writes add column if not exists run_id uuid;
 alter table checkpoint_writes add column if not exists task_path text not null default '';

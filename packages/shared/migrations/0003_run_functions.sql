@@ -211,7 +211,7 @@ begin
         refusal := 'thread_busy';
       elsif t.state_stale_at is not null then
         refusal := 'state_stale';
-      elsif t.status <> 'interrupted' or cardinality(waiting) = 0 then
+      elsif cardinality(waiting) = 0 then -- after a failed run the thread's status is error, and its questions still wait
         refusal := 'not_interrupted';
       elsif p_resume <> 'only' and not p_interrupts <@ waiting then
         refusal := 'unknown_interrupt';
@@ -465,7 +465,9 @@ begin
   if not found then return jsonb_build_object('outcome', 'fenced'); end if;
   perform 1 from threads where tenant_id = r.tenant_id and thread_id = r.thread_id for update;
   select * into r from runs where run_id = p_run for update;
-  if not found or r.attempt <> p_attempt or r.status <> 'pending' then return jsonb_build_object('outcome', 'fenced'); end if;
+  if not found or r.attempt <> coalesce(p_attempt, r.attempt) or r.status <> 'pending' then
+    return jsonb_build_object('outcome', 'fenced');
+  end if;
   chapter := jsonb_build_object('attempt', r.attempt, 'ended', 'not_started', 'reason', p_reason, 'at', clock_timestamp());
   r.solo_losses := r.solo_losses + 1;
   if r.solo_losses < p_most then

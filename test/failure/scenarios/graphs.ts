@@ -34,6 +34,27 @@ export const abc = new StateGraph(State)
   .addEdge("c", END)
   .compile();
 
+const fail = async () => {
+  await delay(10);
+  throw new Error("this node fails");
+};
+
+export const fails = new StateGraph(State)
+  .addNode("a", work("a"))
+  .addNode("b", fail)
+  .addEdge(START, "a")
+  .addEdge("a", "b")
+  .addEdge("b", END)
+  .compile();
+
+export const failsLate = new StateGraph(State)
+  .addNode("n1", ask("n1"))
+  .addNode("b", fail)
+  .addEdge(START, "n1")
+  .addEdge("n1", "b")
+  .addEdge("b", END)
+  .compile();
+
 export const questions = new StateGraph(State)
   .addNode("a", work("a"))
   .addNode("n1", ask("n1"))

@@ -20,6 +20,8 @@ export interface Scenario {
   run(thread: ThreadView): Asked;
   /** A node at which the worker may also be told to go: the run is handed over after it. */
   sigtermAt?: string;
+  /** The graph fails, with this error. */
+  fails?: string;
   /** The run ends at its claim with this error: its answer fits no question, or several. */
   refused?: string;
 }
@@ -70,6 +72,9 @@ export const scenarios: Scenario[] = [
   { name: "input on an interrupted thread", graph: "questions", before: began, run: input("in") },
   { name: "five sends", graph: "sends", run: input("in") },
   { name: "input, question in a subgraph", graph: "nested", run: input("in") },
+
+  { name: "a node that fails", graph: "fails", run: input("in"), fails: "Error" },
+  { name: "a node that fails after an answer", graph: "fails_late", before: began, run: resume("A1"), fails: "Error" },
 
   { name: "answer", graph: "questions", before: began, run: resume("A1"), sigtermAt: "n1" },
   { name: "answer of the first question of a node", graph: "two_in_one", before: began, run: resume("A1") },

@@ -24,7 +24,7 @@ export interface CampaignWorker {
 /** Starts a worker; it dies by SIGKILL at its failpoints, if it has any. See process/failpoints.ts. */
 export async function startCampaignWorker(
   databaseUrl: string,
-  env: { failpoints?: string; sigtermAt?: string } = {},
+  env: { failpoints?: string | undefined; sigtermAt?: string | undefined } = {},
 ): Promise<CampaignWorker> {
   const prefix = testPrefix();
   const one = new NodeProcess({

@@ -8,18 +8,20 @@ import { streamKey } from "@flotilla/shared/events/event-keys";
 import type { CompiledGraph } from "@flotilla/shared/graphs/graph-registry";
 import { ThreadSaver } from "@flotilla/shared/graphs/checkpoints/thread-saver";
 import { RunQueue } from "@flotilla/shared/queue/run-queue";
-import { redispatchRun, settleRun } from "@flotilla/shared/runs/run-queries";
+import { redispatchRun, settleRun, type NewRun } from "@flotilla/shared/runs/run-queries";
 import type { Dispatch, Durability } from "@flotilla/shared/runs/run";
 import { eventually } from "../../support/wait.ts";
 import * as graphs from "../scenarios/graphs.ts";
 import type { Asked, Scenario, ThreadView } from "../scenarios/scenarios.ts";
 import type { CampaignWorker } from "./campaign-worker.ts";
 import { acceptRun, newRun } from "./runs.ts";
-import { expectWholeStream, readStream } from "./stream.ts";
+import { expectNoSilentHole, expectWholeStream, readStream, type EventMark } from "./stream.ts";
 import { copyThread } from "./threads.ts";
 
 const GRAPHS: Record<string, unknown> = {
   abc: graphs.abc,
+  fails: graphs.fails,
+  fails_late: graphs.failsLate,
   questions: graphs.questions,
   two_in_one: graphs.twoInOne,
   side_by_side: graphs.sideBySide,
@@ -69,8 +71,13 @@ export class Trial {
 
   async accept(asked: Asked, durability: Durability): Promise<void> {
     const run = newRun(
-      { threadId: this.threadId, runId: this.runId, graphId: this.#graph },
-      { ...asked, durability, stream_mode: ["values"] },
+      {
+        threadId: this.threadId,
+        runId: this.runId,
+        graphId: this.#graph,
+        resume: durability === "async" ? fixed(asked) : undefined,
+      },
+      { ...asked, durability, stream_mode: ["values"], listening: "events" },
     );
     ({ dispatch: this.#dispatch } = await acceptRun(this.#pool, run));
   }
@@ -138,9 +145,16 @@ export class Trial {
     await writeMissingEnd(this.#redis, prefix, this.runId, closingEvents(facts));
   }
 
-  /** Strictly increasing ids and one end. */
+  /** Strictly increasing ids, one end, and no hole that is not announced. */
   async checkStream(): Promise<void> {
-    expectWholeStream(await readStream(this.#redis, this.#prefix as string, this.runId));
+    const events = await readStream(this.#redis, this.#prefix as string, this.runId);
+    expectWholeStream(events);
+    const { rows: marks } = await this.#pool.query<EventMark>(
+      `select (metadata ->> 'attempt')::int as attempt, max(events)::int as events from checkpoints
+        where thread_id = $1 and run_id = $2 group by 1`,
+      [this.threadId, this.runId],
+    );
+    expectNoSilentHole(events, marks);
   }
 
   async outcome(): Promise<Outcome> {
@@ -186,6 +200,17 @@ export class Trial {
       checkpointer: { value: new ThreadSaver(this.#pool, "default"), writable: true },
     }) as CompiledGraph;
   }
+}
+
+/**
+ * How the small dialect accepts an answer: checked at submission, and kept on the run from then on. An answer on an older
+ * checkpoint, or to a thread on which no question waits, comes another way.
+ */
+function fixed({ command, checkpoint_id }: Asked): NewRun["resume"] {
+  if (command === undefined || !("resume" in command) || checkpoint_id !== undefined) return undefined;
+  const { resume } = command;
+  const isMap = typeof resume === "object" && resume !== null;
+  return isMap ? { kind: "map", answers: resume as Record<string, unknown> } : { kind: "only", answer: resume };
 }
 
 /** A scenario whose thread is made, to be copied for each trial. */

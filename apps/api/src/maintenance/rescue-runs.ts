@@ -1,6 +1,7 @@
 import { messageOf } from "@flotilla/shared/errors";
 import { errorCode, isConnectionFailure } from "@flotilla/shared/postgres/pg-error";
 import type { Pool } from "@flotilla/shared/postgres/pool";
+import type { Failpoint } from "@flotilla/shared/process/failpoints";
 import type { Logger } from "@flotilla/shared/process/logger";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 import { listExpired, settleRun } from "@flotilla/shared/runs/run-queries";
@@ -16,6 +17,7 @@ export interface RescueDeps {
   states: ThreadStates;
   metrics: GatewayMetrics;
   logger: Logger;
+  failpoint: Failpoint;
   leaseSeconds: number;
 }
 
@@ -80,11 +82,13 @@ export class PostgresContact {
 }
 
 async function rescueOne(deps: RescueDeps, run: Expired, counts: boolean): Promise<void> {
+  await deps.failpoint("before_rescue");
   const settled = await settleRun(deps.pool, run.run_id, run.attempt, {
     outcome: "lost",
     reason: "the lease ran out",
     counts,
   });
+  await deps.failpoint("after_rescue");
   if (settled.outcome === "fenced") return; // renewed or settled in between
   deps.logger.warn({ run_id: run.run_id, attempt: run.attempt, became: settled.status }, "a lease ran out");
   deps.metrics.rescued(settled.status);

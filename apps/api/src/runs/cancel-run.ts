@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Conflict, NotFound } from "@flotilla/shared/errors";
 import type { Pool } from "@flotilla/shared/postgres/pool";
+import type { Failpoint } from "@flotilla/shared/process/failpoints";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 import { cancelRun as recordCancel, settleRun } from "@flotilla/shared/runs/run-queries";
 import { deleteThread as eraseThread } from "@flotilla/shared/threads/thread-queries";
@@ -14,6 +15,7 @@ export interface CancelDeps {
   queue: RunQueue;
   signals: RunSignals;
   states: ThreadStates;
+  failpoint: Failpoint;
 }
 
 export interface RunAddress {
@@ -33,7 +35,9 @@ export async function cancelRun(
   action: CancelAction,
   reason?: string,
 ): Promise<boolean> {
+  await deps.failpoint("before_cancel");
   const outcome = await recordCancel(deps.pool, { ...run, action, reason });
+  await deps.failpoint("after_cancel");
   if (outcome.outcome === "missing")
     throw new NotFound("run", `Run ${run.runId} does not exist on thread "${run.threadId}"`);
   if (outcome.outcome === "asked") deps.signals.cancelled(run.runId, "running");

@@ -2,6 +2,7 @@ import { v5 as uuidV5, v7 as uuidV7 } from "uuid";
 import type { Principal } from "@flotilla/shared/access/api-key";
 import { Conflict, IdempotencyKeyReused, NotFound } from "@flotilla/shared/errors";
 import type { Pool } from "@flotilla/shared/postgres/pool";
+import type { Failpoint } from "@flotilla/shared/process/failpoints";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 import { createRun as insertRun, type CreateOutcome, type NewRun } from "@flotilla/shared/runs/run-queries";
 import type { MultitaskStrategy, RunKwargs } from "@flotilla/shared/runs/run";
@@ -36,6 +37,7 @@ export interface CreateRunDeps {
   queue: RunQueue;
   signals: RunSignals;
   states: ThreadStates;
+  failpoint: Failpoint;
 }
 
 export function newRunId(): string {
@@ -82,7 +84,9 @@ export async function createRun(
     resume: submission.resume,
     idempotency: submission.idempotency,
   };
+  await deps.failpoint("before_create");
   let outcome = await insertRun(deps.pool, run);
+  await deps.failpoint("after_create");
   if (outcome.outcome === "state_stale") {
     await deps.states.refreshStale(run.tenantId, threadId);
     outcome = await insertRun(deps.pool, run);
@@ -92,6 +96,7 @@ export async function createRun(
   await beforeEnqueue;
   for (const { run_id, was } of outcome.cancelled) deps.signals.cancelled(run_id, was);
   await deps.queue.enqueue(outcome.dispatch);
+  await deps.failpoint("after_enqueue");
   return { runId, threadId, replayed: false };
 }
 

@@ -154,8 +154,8 @@ export function runRoutes(gateway: Gateway): Route[] {
 }
 
 /** A run as clients see it. */
-function visible({ tenant_id: _tenant, kwargs: { listening: _listening, ...kwargs }, ...run }: Run): object {
-  return { ...run, kwargs };
+function visible({ tenant_id: _tenant, kwargs: { listening: _listening, ...kwargs }, story, ...run }: Run): object {
+  return { ...run, kwargs, story: story.map(({ holder: _holder, ...chapter }) => chapter) };
 }
 
 /** Only the fields that were asked for; unknown names are ignored. */

@@ -1,6 +1,6 @@
 import type { RunControl, StateSnapshot } from "@langchain/langgraph";
 import type { EventLog } from "@flotilla/shared/events/event-log";
-import { formatEventId } from "@flotilla/shared/events/event-id";
+import { compareEventIds, formatEventId, type EventId } from "@flotilla/shared/events/event-id";
 import type { CheckpointRow } from "@flotilla/shared/graphs/checkpoints/checkpoint-row";
 import type { FencedSaver } from "@flotilla/shared/graphs/checkpoints/fenced-saver";
 import type { CompiledGraph } from "@flotilla/shared/graphs/graph-registry";
@@ -18,15 +18,17 @@ import { runGraph } from "./run-graph.ts";
 export interface ExecuteRunDeps {
   logger: Logger;
   timeoutSeconds: number;
-  claimRun(runId: string, alone: boolean): Promise<ClaimOutcome>;
+  claimRun(runId: string, alone: boolean): Promise<ClaimOutcome | { outcome: "not_started" }>;
   /** Gives the run a holder to itself: it lost workers before, and may take neighbours down. */
-  executeAlone(runId: string): Promise<void>;
+  executeAlone(runId: string, attempt: number): Promise<void>;
   holdLease(run: ClaimedRun, claimStartedAt: bigint): Lease;
   openEventLog(run: ClaimedRun): EventLog;
-  openSaver(run: ClaimedRun, latest: CheckpointRow | undefined, signal: AbortSignal): FencedSaver;
+  openSaver(run: ClaimedRun, latest: CheckpointRow | undefined, signal: AbortSignal, log: EventLog): FencedSaver;
   bindGraph(run: ClaimedRun, saver: FencedSaver): Promise<CompiledGraph>;
-  readCheckpoint(run: ClaimedRun, checkpointId: string): Promise<CheckpointRow | undefined>;
-  storeAnswers(run: ClaimedRun, answers: Record<string, unknown>): Promise<boolean>;
+  readCheckpoint(run: ClaimedRun, checkpointId: string, signal: AbortSignal): Promise<CheckpointRow | undefined>;
+  /** How many events an earlier attempt had appended when it stored its last checkpoint. */
+  readEventMark(run: ClaimedRun, signal: AbortSignal): Promise<{ attempt: number; events: number } | undefined>;
+  storeAnswers(run: ClaimedRun, answers: Record<string, unknown>, signal: AbortSignal): Promise<boolean>;
   /** Ends the attempt and puts the thread's next run on the queue. Repeats while Postgres is away and the lease lasts. */
   settle(run: ClaimedRun, settlement: Settlement, signal: AbortSignal): Promise<SettleOutcome>;
   /** Runs `work` so that what its code rejects without a handler fails this run, not the process. */
@@ -43,7 +45,7 @@ export async function executeRun(deps: ExecuteRunDeps, runId: string, alone = fa
   await deps.failpoint("before_claim");
   const claimStartedAt = process.hrtime.bigint();
   const claim = await deps.claimRun(runId, alone);
-  if (claim.outcome === "alone") return deps.executeAlone(runId);
+  if (claim.outcome === "alone") return deps.executeAlone(runId, claim.run.attempt);
   if (claim.outcome !== "claimed") {
     deps.logger.debug({ run_id: runId, outcome: claim.outcome }, "claim refused");
     return;
@@ -65,10 +67,10 @@ interface Attempt {
 
 async function attempt(deps: ExecuteRunDeps, { run, latest, applied, lease }: Attempt): Promise<void> {
   const logger = deps.logger.child({ run_id: run.run_id, thread_id: run.thread_id, attempt: run.attempt });
-  const log = deps.openEventLog(run);
-  await announceAttempt(log, run, applied ? (latest?.checkpoint_id ?? null) : null);
+  using log = deps.openEventLog(run);
+  await announceAttempt(deps, log, { run, latest, applied, lease });
   const stopClock = startClock(run, deps.timeoutSeconds, lease);
-  const saver = deps.openSaver(run, latest, lease.signal);
+  const saver = deps.openSaver(run, latest, lease.signal, log);
   const { outcome, state } = await perform(deps, { run, latest, applied, lease }, saver, log);
   stopClock();
   if (outcome.kind === "lost") {
@@ -115,10 +117,10 @@ async function perform(
       graph,
       latest,
       applied,
-      readCheckpoint: (checkpointId) => deps.readCheckpoint(run, checkpointId),
+      readCheckpoint: (checkpointId) => deps.readCheckpoint(run, checkpointId, lease.signal),
       storeAnswers: async (answers) => {
         await deps.failpoint("before_answers");
-        const stored = await deps.storeAnswers(run, answers);
+        const stored = await deps.storeAnswers(run, answers, lease.signal);
         await deps.failpoint("after_answers");
         return stored;
       },
@@ -162,25 +164,34 @@ async function follow(
 }
 
 /** The first event of an attempt: which it is, where it goes on, and the last event of those before. */
-async function announceAttempt(log: EventLog, run: ClaimedRun, resumedFrom: string | null): Promise<void> {
-  const previous = run.attempt > 1 ? await log.previousEnd() : undefined;
-  log.append(
-    "metadata",
-    JSON.stringify({
-      run_id: run.run_id,
-      thread_id: run.thread_id,
-      attempt: run.attempt,
-      ...(run.attempt > 1
-        ? { resumed_from: resumedFrom, previous: previous === undefined ? null : formatEventId(previous) }
-        : {}),
-    }),
-  );
+async function announceAttempt(
+  deps: ExecuteRunDeps,
+  log: EventLog,
+  { run, latest, applied, lease }: Attempt,
+): Promise<void> {
+  const first = { run_id: run.run_id, thread_id: run.thread_id, attempt: run.attempt };
+  if (run.attempt === 1) return log.append("metadata", JSON.stringify(first));
+  const [stored, mark] = await Promise.all([log.previousEnd(), deps.readEventMark(run, lease.signal)]);
+  const previous = laterOf(stored, mark);
+  const resumedFrom = applied ? (latest?.checkpoint_id ?? null) : null;
+  log.append("metadata", JSON.stringify({ ...first, resumed_from: resumedFrom, previous }));
 }
 
-/** The time limit counts from the first start, over all attempts. */
+/**
+ * The last event of earlier attempts: the last one that Redis holds, or, by the last checkpoint, one that never got there. The
+ * attempt goes on after that checkpoint and does not repeat it, so a reader has to be told of the hole.
+ */
+function laterOf(stored: EventId | undefined, mark: { attempt: number; events: number } | undefined): string | null {
+  const appended = mark === undefined ? undefined : { attempt: mark.attempt, n: BigInt(mark.events) };
+  const [last] = [stored, appended]
+    .filter((id) => id !== undefined && id.n > 0n)
+    .toSorted((a, b) => compareEventIds(b as EventId, a as EventId));
+  return last === undefined ? null : formatEventId(last);
+}
+
+/** The time limit counts from the first start, over all attempts, by Postgres' clock. */
 function startClock(run: ClaimedRun, timeoutSeconds: number, lease: Lease): () => void {
-  const elapsedMs = run.started_at === null ? 0 : Date.now() - Date.parse(run.started_at);
-  const left = timeoutSeconds * 1000 - Math.max(elapsedMs, 0);
+  const left = (timeoutSeconds - run.elapsed_seconds) * 1000;
   const expire = () => lease.abort(new RunTimedOut(timeoutSeconds));
   if (left <= 0) {
     expire();

@@ -50,6 +50,8 @@ export interface Lease extends AsyncDisposable {
   abort(reason: Error): void;
 }
 
+const RESTART_MS = 250;
+
 interface Held {
   run: HeldRun;
   /** Monotonic time in ns. */
@@ -59,13 +61,14 @@ interface Held {
 }
 
 export class Leases implements Stoppable {
-  readonly #thread: Worker;
+  readonly #data: LeaseThreadData;
+  #thread: Worker;
+  #stopping = false;
   readonly #clocks: BigInt64Array;
   readonly #heldRuns: HeldRuns;
   readonly #held = new Map<string, Held>();
   readonly #options: LeaseOptions;
   readonly #beat: NodeJS.Timeout;
-  #exited: Promise<void>;
 
   constructor(options: LeaseOptions) {
     this.#options = options;
@@ -74,15 +77,23 @@ export class Leases implements Stoppable {
     this.#clocks = new BigInt64Array(shared, 0, 2);
     this.#heldRuns = new HeldRuns(shared, CLOCK_BYTES, capacity);
     Atomics.store(this.#clocks, BEAT, process.hrtime.bigint());
-    const workerData: LeaseThreadData = { databaseUrl, leaseSeconds, capacity, shared };
-    this.#thread = new Worker(new URL(`./lease-thread${extname(import.meta.url)}`, import.meta.url), {
-      workerData,
+    this.#data = { databaseUrl, leaseSeconds, capacity, shared };
+    this.#thread = this.#startThread();
+    this.#beat = setInterval(() => this.#tick(), 250).unref();
+  }
+
+  /** A thread that dies is started again: the runs are in the shared memory, and a lease outlives a second. */
+  #startThread(): Worker {
+    const thread = new Worker(new URL(`./lease-thread${extname(import.meta.url)}`, import.meta.url), {
+      workerData: this.#data,
       name: "leases",
     });
-    this.#thread.on("message", (message: FromLeaseThread) => this.#onRenewed(message));
-    this.#thread.on("error", (error) => options.logger.error({ err: error }, "the lease thread failed"));
-    this.#exited = new Promise((resolve) => this.#thread.once("exit", () => resolve()));
-    this.#beat = setInterval(() => this.#tick(), 250).unref();
+    thread.on("message", (message: FromLeaseThread) => this.#onRenewed(message));
+    thread.on("error", (error) => this.#options.logger.error({ err: error }, "the lease thread failed"));
+    thread.once("exit", () => {
+      if (!this.#stopping) setTimeout(() => this.#stopping || (this.#thread = this.#startThread()), RESTART_MS).unref();
+    });
+    return thread;
   }
 
   /**
@@ -112,8 +123,11 @@ export class Leases implements Stoppable {
 
   async stop(): Promise<void> {
     clearInterval(this.#beat);
+    this.#stopping = true;
+    const exited = new Promise((resolve) => this.#thread.once("exit", resolve));
+    if (this.#thread.threadId === -1) return; // it is dead already
     this.#send("stop");
-    await this.#exited;
+    await exited;
   }
 
   #send(message: ToLeaseThread): void {

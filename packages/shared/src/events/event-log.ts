@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { Failpoint } from "../process/failpoints.ts";
 import type { Redis } from "../redis/connection.ts";
 import { formatEventId, LAST_N, parseEventId, type EventId } from "./event-id.ts";
 import { endedChannel, streamKey, wakeChannel } from "./event-keys.ts";
@@ -17,13 +18,14 @@ export interface EventLogOptions {
   cap: EventCap;
   /** Whether somebody is known to follow the run from its first event on. */
   followed: boolean;
-  /** Called once, when nothing more is appended. */
+  /** Test hook around each append to Redis. */
+  failpoint?: Failpoint;
+  /** Called when nothing more is appended. */
   onClosed?(): void;
 }
 
-/** While the run lives, its stream outlives silence of this length, in ms; renewed as long as the attempt goes on. */
+/** While the run lives, its stream outlives a process that has died by this time, in ms; see `keepAlive`. */
 const LIVE_TTL_MS = 3_600_000;
-const RENEW_TTL_EVERY_MS = 300_000;
 /** After the end, in ms. */
 export const ENDED_TTL_MS = 900_000;
 /** Shortest time between two appends while somebody follows the run, in ms: chunks of a token stream go out together. */
@@ -71,7 +73,7 @@ export class EventLog {
   #kept: Kept[] = [];
   #keptEvents = 0;
   #keptBytes = 0;
-  #expiresRenewedAt = 0;
+  #isWritten = false;
 
   constructor(options: EventLogOptions) {
     this.#options = options;
@@ -110,6 +112,16 @@ export class EventLog {
     this.#flushing ??= this.#flushAll();
   }
 
+  /** How many events were appended, whether they have reached Redis or not. */
+  get count(): number {
+    return Number(this.#n);
+  }
+
+  /** Renews the time that the stream is kept, for a run that is silent. To be called a few times an hour. */
+  keepAlive(): void {
+    if (this.#isWritten && !this.#refused) this.#options.redis.pexpire(this.#key, LIVE_TTL_MS).catch(() => {});
+  }
+
   /** Whether somebody is known to follow. */
   get isFollowed(): boolean {
     return this.#followed;
@@ -143,10 +155,9 @@ export class EventLog {
    */
   async end(data: string, result?: string): Promise<void> {
     await this.flush();
-    this.#options.onClosed?.();
     if (this.#refused) return;
     const { redis, prefix, runId, attempt } = this.#options;
-    this.#refused = true;
+    this[Symbol.dispose]();
     await redis
       .pipeline()
       .xadd(this.#key, formatEventId({ attempt, n: LAST_N }), "end", data, "last", String(this.#n))
@@ -160,8 +171,13 @@ export class EventLog {
   /** Tells waiting clients that the run goes on elsewhere; no event. */
   async close(): Promise<void> {
     await this.flush();
-    this.#options.onClosed?.();
+    this[Symbol.dispose]();
+  }
+
+  /** Nothing more is appended; what waits is dropped. */
+  [Symbol.dispose](): void {
     this.#refused = true;
+    this.#options.onClosed?.();
   }
 
   async #flushAll(): Promise<void> {
@@ -219,19 +235,18 @@ export class EventLog {
     const pipeline = redis.pipeline();
     if (trim === undefined) pipeline.xadd(this.#key, id, ...batch.flat());
     else pipeline.xadd(this.#key, "MINID", "=", trim, id, ...batch.flat());
-    if (Date.now() - this.#expiresRenewedAt > RENEW_TTL_EVERY_MS) {
-      pipeline.pexpire(this.#key, LIVE_TTL_MS);
-      this.#expiresRenewedAt = Date.now();
-    }
+    if (!this.#isWritten) pipeline.pexpire(this.#key, LIVE_TTL_MS);
     pipeline.publish(wakeChannel(prefix, runId), "e");
+    await this.#options.failpoint?.("before_events");
     const results = await pipeline.exec().catch(() => null);
+    await this.#options.failpoint?.("after_events");
     const [added] = results ?? [];
     this.#followed = Number(results?.at(-1)?.[1] ?? 1) > 0;
-    if (added?.[0] == null && added !== undefined) return true;
+    this.#isWritten = added?.[0] == null && added !== undefined;
+    if (this.#isWritten) return true;
     this.#kept.pop();
     this.#keptEvents -= batch.length;
     this.#keptBytes -= bytes;
-    this.#expiresRenewedAt = 0;
     if (added?.[0]?.message.includes("equal or smaller") !== true) return false;
     if (await this.#isStored(lastN)) return true; // by a try whose answer was lost
     this.#refused = true;

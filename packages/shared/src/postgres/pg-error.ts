@@ -31,6 +31,20 @@ export function isConnectionFailure(error: unknown): boolean {
   );
 }
 
+/**
+ * Nobody answered, or Postgres said that it cannot now: starting, stopping, failing over, no room. Time alone mends it. A lock
+ * or a statement that took too long is a connection failure in the sense above, but it may take too long every time.
+ */
+export function isAway(error: unknown): boolean {
+  const code = errorCode(error);
+  if (code === undefined || !/^[0-9A-Z]{5}$/.test(code) || code.startsWith("E")) return isConnectionFailure(error);
+  return AWAY.has(code.slice(0, 2)) || code.startsWith("57P") || code === READ_ONLY;
+}
+/** Connection exceptions, insufficient resources, system errors. */
+const AWAY = new Set(["08", "53", "58"]);
+/** A standby that was the primary a moment ago. */
+const READ_ONLY = "25006";
+
 export function isUniqueViolation(error: unknown): boolean {
   return errorCode(error) === "23505";
 }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { isRetryable } from "./pg-error.ts";
+import { isConnectionFailure, isRetryable } from "./pg-error.ts";
 import type { Pool, PoolClient } from "./pool.ts";
 
 const ATTEMPTS = 6;
@@ -12,6 +12,21 @@ export async function retryConflicts<T>(work: () => Promise<T>): Promise<T> {
     } catch (error) {
       if (attempt === ATTEMPTS || !isRetryable(error)) throw error;
       await delay(Math.random() * 2 ** attempt * 5);
+    }
+  }
+}
+
+/**
+ * Repeats `work` while Postgres cannot be reached, until the signal: what a run reads is worth waiting for as long as the run
+ * is this worker's. `work` must change nothing, or the same when it is repeated.
+ */
+export async function whileAway<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  for (let pauseMs = 50; ; pauseMs = Math.min(pauseMs * 2, 1_000)) {
+    try {
+      return await retryConflicts(work);
+    } catch (error) {
+      if (!isConnectionFailure(error) || signal.aborted) throw error;
+      await delay(pauseMs * (0.5 + Math.random()));
     }
   }
 }

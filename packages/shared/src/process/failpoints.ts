@@ -6,6 +6,12 @@ export type Failpoint = (name: string) => Promise<void>;
 
 export const noFailpoint: Failpoint = async () => {};
 
+/** The failpoints that a test's environment sets; none anywhere else. */
+export function failpointOf(env: NodeJS.ProcessEnv, kill: () => void): Failpoint {
+  const text = env["NODE_ENV"] === "test" ? env["FLOTILLA_FAILPOINTS"] : undefined;
+  return text ? parseFailpoints(text, kill) : noFailpoint;
+}
+
 /**
  * Dies by SIGKILL at the n-th time that a failpoint is reached: `name:n`, several separated by commas, n from 1.
  * @param kill ends the process at once, without any clean-up.

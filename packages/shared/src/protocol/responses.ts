@@ -46,6 +46,11 @@ export const runBody = z
     graph_id: z.string(),
     status: runStatus,
     attempt: z.number().int(),
+    story: z
+      .array(
+        z.looseObject({ attempt: z.number().int(), ended: z.string(), reason: z.string().nullable(), at: timestamp }),
+      )
+      .describe("How attempts ended that did not succeed at once: lost, handed_over, not_started, error, …"),
     metadata: z.record(z.string(), json),
     kwargs: z.record(z.string(), json),
     multitask_strategy: z.string(),

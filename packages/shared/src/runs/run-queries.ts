@@ -201,13 +201,21 @@ export async function settleRun(
 /** Starts that a run may fail. */
 const MAX_FAILED_STARTS = 3;
 
-/** Notes that a pending run could not be started under the attempt that it has had so far; the third time ends it. */
-export async function failStart(db: Queryable, runId: string, attempt: number, reason: string): Promise<SettleOutcome> {
+/**
+ * Notes that a pending run could not be started; the third time ends it.
+ * @param attempt that it had then: `fenced` when it has been claimed since. Undefined: whichever it has.
+ */
+export async function failStart(
+  db: Queryable,
+  runId: string,
+  attempt: number | undefined,
+  reason: string,
+): Promise<SettleOutcome> {
   return retryConflicts(async () => {
     const { rows } = await db.query<{ result: SettleOutcome }>("select fail_start($1, $2, $3, $4) as result", [
       runId,
-      attempt,
-      reason.slice(0, 1_000),
+      attempt ?? null,
+      reason.replaceAll("\0", "").slice(0, 1_000),
       MAX_FAILED_STARTS,
     ]);
     return only(rows).result;
@@ -286,7 +294,7 @@ export async function cancelRun(
 }
 
 const RUN_COLUMNS = /* sql */ `run_id, tenant_id, thread_id, assistant_id, graph_id, status, kwargs, metadata,
-  multitask_strategy, attempt, error, created_at, updated_at, started_at, ended_at`;
+  multitask_strategy, attempt, story, error, created_at, updated_at, started_at, ended_at`;
 
 export async function getRun(
   db: Queryable,

@@ -1,10 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { beforeAll, describe, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../../../test/support/database.ts";
+import { eventually } from "../../../../test/support/wait.ts";
 import {
   cancelRun,
   claimRun,
   createRun,
+  failStart,
   listStranded,
   readClock,
   redispatchRun,
@@ -199,6 +201,166 @@ describe("losing workers", () => {
     expect(await settleRun(database.pool, runId, 1, { outcome: "lost" })).toEqual({ outcome: "fenced" });
     expect(await statusOf(runId)).toBe("running");
   });
+});
+
+describe("progress and patience", () => {
+  const store = (threadId: string, runId: string, ns: string) =>
+    database.pool.query(
+      `insert into checkpoints (thread_id, checkpoint_ns, checkpoint_id, checkpoint, metadata, run_id) values ($1, $2, $3, '{}', '{}', $4)`,
+      [threadId, ns, randomUUID(), runId],
+    );
+  const lose = async (runId: string, attempt: number) => {
+    await expireLease(runId);
+    await settleRun(database.pool, runId, attempt, { outcome: "lost" });
+    await database.pool.query("update runs set retry_at = null where run_id = $1", [runId]);
+  };
+
+  test("a run that gets further in a subgraph each time is never taken for a poison run", async () => {
+    const { runId, threadId } = await bringTo("pending");
+    for (let attempt = 1; attempt <= 8; attempt++) {
+      expect((await claimRun(database.pool, runId, "test:1:x", 60, true)).outcome).toBe("claimed");
+      await store(threadId, runId, "node:1");
+      await lose(runId, attempt);
+    }
+    expect(await rowOf(runId)).toMatchObject({ status: "pending", losses: 0, solo: false });
+  });
+
+  test("what an earlier attempt stored is no progress of the next", async () => {
+    const { runId, threadId } = await bringTo("running");
+    await store(threadId, runId, "");
+    await store(threadId, runId, "node:1");
+    await lose(runId, 1);
+    await claim(runId);
+    await lose(runId, 2);
+    expect(await rowOf(runId)).toMatchObject({ losses: 1 });
+  });
+
+  test("progress before a hand-over forgives the losses before it", async () => {
+    const { runId, threadId } = await bringTo("running");
+    await lose(runId, 1);
+    await claim(runId);
+    await store(threadId, runId, "");
+    await settleRun(database.pool, runId, 2, { outcome: "handed_over" });
+    expect(await rowOf(runId)).toMatchObject({ losses: 0 });
+  });
+
+  test("a run that runs alone is handed over without a pause", async () => {
+    const { runId } = await bringTo("running");
+    await lose(runId, 1);
+    await claim(runId);
+    await lose(runId, 2);
+    await claimRun(database.pool, runId, "test:1:x", 60, true);
+    const settled = await settleRun(database.pool, runId, 3, { outcome: "handed_over" });
+    expect(settled).toMatchObject({ status: "pending", next: { run_id: runId } });
+    expect(await rowOf(runId)).toMatchObject({ retry_at: null, solo: true });
+  });
+
+  test("a settlement whose answer was lost is answered again, with the run that comes next", async () => {
+    const threadId = randomUUID();
+    const [a, b] = [await accept(threadId), await accept(threadId)];
+    await claim(a);
+    await settleRun(database.pool, a, 1, { outcome: "success" });
+    expect(await settleRun(database.pool, a, 1, { outcome: "success" })).toMatchObject({
+      outcome: "settled",
+      status: "success",
+    });
+    expect(await settleRun(database.pool, a, 1, { outcome: "error", error: { error: "E", message: "m" } })).toEqual({
+      outcome: "fenced",
+    });
+    expect(await claim(b)).toBe("claimed");
+  });
+
+  test("a run that cannot be started ends at the third time, and is left alone once it has been", async () => {
+    const { runId, threadId } = await bringTo("pending");
+    const next = await accept(threadId);
+    expect(await failStart(database.pool, runId, 0, "no memory")).toMatchObject({ status: "pending", next: null });
+    expect(await failStart(database.pool, runId, undefined, "no memory")).toMatchObject({ status: "pending" });
+    expect(await failStart(database.pool, runId, 0, "no\0 memory")).toMatchObject({
+      status: "error",
+      next: { run_id: next },
+    });
+    expect(await rowOf(runId)).toMatchObject({
+      status: "error",
+      error: { error: "PoisonRun", message: expect.stringContaining("no memory") },
+    });
+    expect((await rowOf(runId)).story).toHaveLength(3);
+    expect(await failStart(database.pool, runId, 0, "late")).toEqual({ outcome: "fenced" });
+    const started = await bringTo("running");
+    expect(await failStart(database.pool, started.runId, 0, "late")).toEqual({ outcome: "fenced" });
+  });
+});
+
+describe("a thread whose run ended without its worker", () => {
+  const isStale = async (threadId: string) =>
+    (
+      await database.pool.query("select state_stale_at is not null as stale from threads where thread_id = $1", [
+        threadId,
+      ])
+    ).rows[0].stale as boolean;
+
+  test("is stale when the run had begun, until a later run says what its state is", async () => {
+    const { runId, threadId } = await bringTo("running");
+    await settleRun(database.pool, runId, 1, { outcome: "handed_over" });
+    expect(await isStale(threadId)).toBe(false);
+    expect(await cancelRun(database.pool, { tenantId: "default", threadId, runId, action: "interrupt" })).toMatchObject(
+      { stale: true },
+    );
+    const next = await accept(threadId);
+    expect(
+      await cancelRun(database.pool, { tenantId: "default", threadId, runId: next, action: "interrupt" }),
+    ).toMatchObject({ stale: true });
+    const last = await accept(threadId);
+    await claim(last);
+    await settleRun(database.pool, last, 1, { outcome: "success", values: {} });
+    expect(await isStale(threadId)).toBe(false);
+  });
+
+  test("takes no answer before its questions are read again", async () => {
+    const { runId, threadId } = await bringTo("running");
+    await settleRun(database.pool, runId, 1, {
+      outcome: "success",
+      values: {},
+      interrupts: { t: [{ id: "q", value: 1 }] },
+      hasNext: true,
+    });
+    const resume = { kind: "only", answer: 1 } as const;
+    const answered = await accept(threadId, { resume, threadMustExist: true });
+    await claim(answered);
+    await settleRun(database.pool, answered, 1, { outcome: "handed_over" });
+    await cancelRun(database.pool, { tenantId: "default", threadId, runId: answered, action: "interrupt" });
+    await expect(accept(threadId, { resume, threadMustExist: true })).rejects.toThrow("state_stale");
+  });
+});
+
+test("a question that still waits after a failed run can be answered", async () => {
+  const { runId, threadId } = await bringTo("running");
+  const failure = { error: "E", message: "m" };
+  await settleRun(database.pool, runId, 1, {
+    outcome: "error",
+    error: failure,
+    values: {},
+    interrupts: { t: [{ id: "q", value: 1 }] },
+  });
+  expect(await threadStatus(threadId)).toBe("error");
+  await accept(threadId, { resume: { kind: "only", answer: 1 }, threadMustExist: true });
+});
+
+test("a run for a thread that is being deleted is accepted on a new one", async () => {
+  const { runId, threadId } = await bringTo("success");
+  const client = await database.pool.connect();
+  await client.query("begin");
+  await client.query("select delete_thread('default', $1)", [threadId]);
+  const accepted = accept(threadId);
+  await eventually(async () => {
+    const { rows } = await database.pool.query(
+      "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+    );
+    return rows.length > 0;
+  });
+  await client.query("commit");
+  client.release();
+  expect(await statusOf(await accepted)).toBe("pending");
+  expect(await rowOf(runId)).toBeUndefined();
 });
 
 describe("a cancel that was recorded first wins", () => {

@@ -96,6 +96,15 @@ export interface Run {
   metadata: Record<string, unknown>;
   multitask_strategy: MultitaskStrategy;
   attempt: number;
+  /** How earlier attempts ended, and the last one unless it was the only one and succeeded. */
+  story: {
+    attempt: number;
+    ended: string;
+    reason: string | null;
+    at: string;
+    holder?: string;
+    checkpoint_id?: string | null;
+  }[];
   error: RunError | null;
   created_at: string;
   updated_at: string;

@@ -26,6 +26,8 @@ export type CheckpointRowIn = [
   parentId: string | null,
   checkpoint: string,
   metadata: string,
+  /** How many events the attempt had appended when the checkpoint was sent to Postgres; null where nobody counts. */
+  events: number | null,
 ];
 
 /** Rows of one `put` or `putWrites`. `bytes` is their size, roughly. */
@@ -34,6 +36,8 @@ export interface CheckpointRows {
   writes: WriteRow[];
   checkpoints: CheckpointRowIn[];
   bytes: number;
+  /** Called when the rows are taken for a statement, after everything that was under way when they were made. */
+  onTaken?(): void;
 }
 
 const COLUMNS = /* sql */ `
@@ -116,12 +120,15 @@ export function selectList(filter: ListFilter): QueryConfig {
  *
  * Each run is looked up by its id and judged afterwards: with the status in the same condition, Postgres walks the index of
  * all running runs instead (6 ms a group with 5000 of them).
+ *
+ * Whose row is locked is passed over (`skip locked`): a long rollback of one run must not hold up the others. A run that was
+ * passed over is written by a statement of its own, which waits; only that may say that the lease is lost.
  */
-const WRITE_GROUP = /* sql */ `
+const writeGroupSql = (locked: "skip locked" | "") => /* sql */ `
 with fence(run_id, attempt) as (select * from unnest($1::uuid[], $2::int[])),
 held as (
   select f.run_id from (select * from fence order by run_id) f
-   cross join lateral (select attempt, status from runs where run_id = f.run_id offset 0 for key share) r
+   cross join lateral (select attempt, status from runs where run_id = f.run_id offset 0 for key share ${locked}) r
    where r.attempt = f.attempt and r.status = 'running'),
 new_blobs as (
   insert into checkpoint_blobs (run_id, thread_id, checkpoint_ns, channel, version, type, blob)
@@ -142,8 +149,9 @@ new_writes as (
   select * from writes
   on conflict (thread_id, checkpoint_ns, checkpoint_id, task_id, idx)
     do update set channel = excluded.channel, type = excluded.type, blob = excluded.blob, run_id = excluded.run_id, task_path = excluded.task_path),
-points(run_id, thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata, n) as (
-  select * from unnest($20::uuid[], $21::text[], $22::text[], $23::text[], $24::text[], $25::jsonb[], $26::jsonb[]) with ordinality t(a, b, c, d, e, f, g, n)
+points(run_id, thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata, events, n) as (
+  select * from unnest($20::uuid[], $21::text[], $22::text[], $23::text[], $24::text[], $25::jsonb[], $26::jsonb[], $27::bigint[])
+    with ordinality t(a, b, c, d, e, f, g, h, n)
    where a in (select run_id from held)),
 point_images as (
   insert into overwritten_checkpoints (overwritten_by, thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata, run_id, seq)
@@ -152,26 +160,31 @@ point_images as (
    where o.run_id is distinct from n.run_id
   on conflict do nothing),
 new_points as (
-  insert into checkpoints (run_id, thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
-  select run_id, thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata from points order by n
+  insert into checkpoints (run_id, thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata, events)
+  select run_id, thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata, events from points order by n
   on conflict (thread_id, checkpoint_ns, checkpoint_id)
-    do update set checkpoint = excluded.checkpoint, metadata = excluded.metadata, run_id = excluded.run_id)
+    do update set checkpoint = excluded.checkpoint, metadata = excluded.metadata, run_id = excluded.run_id, events = excluded.events)
 select run_id from held`;
 
-/** The statement for a group. Returns the ids of the runs whose rows were stored. */
-export function writeGroup(group: { fence: Fence; rows: CheckpointRows }[]): QueryConfig {
+const PASS_OVER = { name: "checkpoint_write_group", text: writeGroupSql("skip locked") };
+const WAIT = { name: "checkpoint_write_waiting", text: writeGroupSql("") };
+
+/**
+ * The statement for a group. Returns the ids of the runs whose rows were stored.
+ * @param waits for rows that are locked; otherwise their runs are passed over.
+ */
+export function writeGroup(group: { fence: Fence; rows: CheckpointRows }[], waits: boolean): QueryConfig {
   const fences = new Map(group.map(({ fence }) => [fence.runId, fence.attempt]));
   const rowsOf = <K extends "blobs" | "writes" | "checkpoints">(kind: K) =>
     group.flatMap(({ fence, rows }) => rows[kind].map((row) => [fence.runId, ...row] as unknown[]));
   return {
-    name: "checkpoint_write_group",
-    text: WRITE_GROUP,
+    ...(waits ? WAIT : PASS_OVER),
     values: [
       [...fences.keys()],
       [...fences.values()],
       ...columns(unique(rowsOf("blobs"), 5), 7),
       ...columns(unique(rowsOf("writes"), 6), 10),
-      ...columns(unique(rowsOf("checkpoints"), 4), 7),
+      ...columns(unique(rowsOf("checkpoints"), 4), 8),
     ],
   };
 }
@@ -194,7 +207,8 @@ export function writeUnfenced(rows: CheckpointRows): QueryConfig[] {
       values,
     });
   }
-  for (const values of rows.checkpoints) {
+  for (const [...values] of rows.checkpoints) {
+    values.pop(); // nobody counts events of an edit
     statements.push({
       text: `insert into checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
              values ($1, $2, $3, $4, $5, $6)
@@ -211,6 +225,19 @@ const columns = (rows: unknown[][], n: number): unknown[][] =>
 /** The last row wins where a group holds one key twice: `on conflict do update` may touch a row only once per statement. */
 function unique(rows: unknown[][], keyLength: number): unknown[][] {
   return rows.length < 2 ? rows : [...new Map(rows.map((row) => [row.slice(0, keyLength).join("\0"), row])).values()];
+}
+
+/** How many events of which attempt a run had when it stored its last checkpoint, of the graph or of a subgraph. */
+export async function getEventMark(
+  db: Queryable,
+  run: { threadId: string; runId: string; baseSeq: number },
+): Promise<{ attempt: number; events: number } | undefined> {
+  const { rows } = await db.query<{ attempt: number; events: number }>(
+    `select (metadata ->> 'attempt')::int as attempt, events::int as events from checkpoints
+      where thread_id = $1 and run_id = $2 and seq > $3 and events is not null order by seq desc limit 1`,
+    [run.threadId, run.runId, run.baseSeq],
+  );
+  return rows[0];
 }
 
 /** Where the last root checkpoint of a run is. Bounded by what the thread has stored since the run began. */

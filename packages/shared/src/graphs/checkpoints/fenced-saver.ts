@@ -9,6 +9,7 @@ import {
   type PendingWrite,
 } from "@langchain/langgraph-checkpoint";
 import type { Pool } from "../../postgres/pool.ts";
+import { whileAway } from "../../postgres/transaction.ts";
 import type { Fence } from "./checkpoint-queries.ts";
 import type { CheckpointRow } from "./checkpoint-row.ts";
 import type { GroupWriter } from "./group-writer.ts";
@@ -25,7 +26,12 @@ export interface FencedSaverOptions {
   metadata: SaverMetadata;
   /** The latest root checkpoint, which the claim returned: it is not read again. */
   latest: CheckpointRow | undefined;
+  /** How many events the attempt has appended. Stored with each checkpoint: what did not reach Redis is found missing by it. */
+  eventCount?(): number;
 }
+
+/** Where a row of `CheckpointRowIn` counts events. */
+const EVENTS = 6;
 
 /**
  * The saver of one attempt. Every write is fenced by the attempt in the statement that stores it (see GroupWriter) and
@@ -69,7 +75,7 @@ export class FencedSaver extends ThreadSaver {
       if (this.#head !== undefined && (checkpointId ?? this.#head.checkpointId) === this.#head.checkpointId)
         return this.#head.read(threadId);
     }
-    return super.getTuple(config);
+    return whileAway(() => super.getTuple(config), this.#options.signal);
   }
 
   override async put(
@@ -85,6 +91,8 @@ export class FencedSaver extends ThreadSaver {
     const rows = this.checkpointRows(config, checkpoint, owned, versions);
     const stored = storedConfig(config, checkpoint.id);
     const { ns, checkpointId: parentId } = addressOf(config);
+    const { eventCount } = this.#options;
+    if (eventCount !== undefined) rows.onTaken = () => rows.checkpoints.forEach((row) => (row[EVENTS] = eventCount()));
     await writer.write(fence, rows, signal);
     if (ns === "") {
       this.#storedCheckpointId = checkpoint.id;

@@ -39,11 +39,34 @@ test("a zombie's write is refused while the other run of its group lands", async
     other.saver.putWrites(config(other.run.thread_id), [["a", 1]], "task"),
   ]);
 
-  expect(groups).toEqual([1]);
+  expect(groups).toEqual([1, 0]); // the statement that stored the other's; the zombie's own, which says that the lease is lost
   expect(refused).toMatchObject({ status: "rejected", reason: expect.any(LeaseLost) as unknown });
   expect(landed).toMatchObject({ status: "fulfilled" });
   const { rows } = await pool.query("select thread_id from checkpoint_writes");
   expect(rows).toEqual([{ thread_id: other.run.thread_id }]);
+});
+
+test("a run whose row is locked holds up no other, and is stored when the lock is gone", async () => {
+  const { pool } = await createTestDatabase();
+  const writer = new GroupWriter({ pool, lanes: 1 });
+  const locked = await holdNewRun(pool, { writer });
+  const other = await holdNewRun(pool, { writer });
+  const client = await pool.connect();
+  await client.query("begin");
+  await client.query("select 1 from runs where run_id = $1 for update", [locked.run.run_id]);
+  const order: string[] = [];
+  const write = (held: typeof locked, name: string, value: number) =>
+    held.saver.putWrites(config(held.run.thread_id), [["a", value]], "task").then(() => order.push(name));
+
+  const first = write(locked, "locked 1", 1);
+  await write(other, "other 1", 1);
+  const second = write(locked, "locked 2", 2);
+  await write(other, "other 2", 2);
+  await client.query("commit");
+  client.release();
+  await Promise.all([first, second]);
+
+  expect(order).toEqual(["other 1", "other 2", "locked 1", "locked 2"]);
 });
 
 test("a row that Postgres refuses harms its own run only", async () => {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { LeaseLost } from "../../errors.ts";
-import { isConnectionFailure, isRetryable } from "../../postgres/pg-error.ts";
+import { isAway, isConnectionFailure, isRetryable } from "../../postgres/pg-error.ts";
 import type { Pool } from "../../postgres/pool.ts";
 import { writeGroup, type CheckpointRows, type Fence } from "./checkpoint-queries.ts";
 
@@ -100,56 +100,77 @@ export class GroupWriter {
   }
 
   async #flush(group: Operation[]): Promise<void> {
+    for (const { rows } of group) rows.onTaken?.();
     this.#lanesInUse++;
-    try {
-      await this.#writeGroup(group);
-    } finally {
-      this.#lanesInUse--;
-      for (const { fence } of group) this.#busyRuns.delete(fence.runId);
-      for (const resolve of this.#flushWaiters.splice(0)) resolve();
-      this.#schedule();
-    }
+    const passedOver = await this.#writeGroup(group, false);
+    this.#lanesInUse--;
+    this.#release(group.filter((operation) => !passedOver.includes(operation)));
+    for (const one of byRun(passedOver)) void this.#writeGroup(one, true).then(() => this.#release(one));
   }
 
-  async #writeGroup(group: Operation[]): Promise<void> {
+  #release(group: Operation[]): void {
+    for (const { fence } of group) this.#busyRuns.delete(fence.runId);
+    for (const resolve of this.#flushWaiters.splice(0)) resolve();
+    this.#schedule();
+  }
+
+  /**
+   * Writes a group, whatever it takes; every promise is settled but those of the runs that were passed over.
+   * @param waits for rows that are locked, of the one run of the group.
+   */
+  async #writeGroup(group: Operation[], waits: boolean): Promise<Operation[]> {
     for (let attempt = 0; ; attempt++) {
       const live = group.filter((operation) => !rejectIfOver(operation));
-      if (live.length === 0) return;
+      if (live.length === 0) return [];
       try {
-        await this.#execute(live);
-        return;
+        return await this.#execute(live, waits);
       } catch (error) {
-        if (isConnectionFailure(error) || (isRetryable(error) && attempt < 8)) {
+        const again = isAway(error) || ((isConnectionFailure(error) || isRetryable(error)) && attempt < MOST_REPEATS);
+        if (again) {
           await delay(Math.min(20 * 2 ** attempt, 1_000) * (0.5 + Math.random()));
           continue;
         }
-        const runIds = new Set(live.map((operation) => operation.fence.runId));
-        if (runIds.size === 1) {
-          for (const operation of live) operation.reject(error);
-          return;
-        }
-        for (const runId of runIds) await this.#writeGroup(live.filter((operation) => operation.fence.runId === runId));
-        return;
+        const runs = byRun(live);
+        if (runs.length > 1) return (await Promise.all(runs.map((one) => this.#writeGroup(one, waits)))).flat();
+        for (const operation of live) operation.reject(error);
+        return [];
       }
     }
   }
 
-  async #execute(group: Operation[]): Promise<void> {
+  /** @returns the operations of runs that were passed over because their row was locked, or that are not held any more. */
+  async #execute(group: Operation[], waits: boolean): Promise<Operation[]> {
     await this.#options.failpoint?.("before_checkpoint");
     const started = performance.now();
-    const { rows } = await this.#options.pool.query<{ run_id: string }>(writeGroup(group));
+    const { rows } = await this.#options.pool.query<{ run_id: string }>(writeGroup(group, waits));
     await this.#options.failpoint?.("after_checkpoint");
     const held = new Set(rows.map((row) => row.run_id));
     this.#options.onWritten?.((performance.now() - started) / 1000, held.size);
-    for (const { fence, resolve, reject } of group) {
-      if (held.has(fence.runId)) {
-        resolve();
-      } else {
-        this.#options.onFenced?.(fence.runId);
-        reject(new LeaseLost(fence.runId));
-      }
+    const [stored, others] = [true, false].map((is) => group.filter(({ fence }) => held.has(fence.runId) === is)) as [
+      Operation[],
+      Operation[],
+    ];
+    for (const { resolve } of stored) resolve();
+    if (!waits) return others;
+    for (const { fence, reject } of others) {
+      this.#options.onFenced?.(fence.runId);
+      reject(new LeaseLost(fence.runId));
     }
+    return [];
   }
+}
+
+/** How often a statement is repeated that Postgres answers, but never lets through: a lock or a time limit. */
+const MOST_REPEATS = 12;
+
+function byRun(operations: Operation[]): Operation[][] {
+  const runs = new Map<string, Operation[]>();
+  for (const operation of operations) {
+    const one = runs.get(operation.fence.runId) ?? [];
+    runs.set(operation.fence.runId, one);
+    one.push(operation);
+  }
+  return [...runs.values()];
 }
 
 function rejectIfOver(operation: Operation): boolean {

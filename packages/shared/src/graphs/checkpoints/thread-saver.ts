@@ -150,7 +150,7 @@ export class ThreadSaver extends PostgresSaver {
     return {
       blobs,
       writes: [],
-      checkpoints: [[stored, ns, checkpoint.id, parentId ?? null, checkpointText, metadataText]],
+      checkpoints: [[stored, ns, checkpoint.id, parentId ?? null, checkpointText, metadataText, null]],
       bytes,
     };
   }
