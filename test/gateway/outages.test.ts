@@ -93,6 +93,62 @@ describe("Postgres goes away", () => {
   });
 });
 
+describe("connections to Postgres are cut", () => {
+  test("while a run reads the checkpoints of its subgraphs, and it goes on as if nothing were", async () => {
+    const database = await createTestDatabase();
+    const stack = new Stack({ databaseUrl: database.url, config: TEST_GRAPHS });
+    cleanUp.push(() => stack.stop());
+    const [gateway] = await Promise.all([stack.startGateway(), stack.startWorker()]);
+    const stream = await new TestClient(gateway.url).open("POST", "/graphs/nested_steps/stream", {
+      input: { rounds: 8 },
+      stream_mode: ["custom", "values"],
+      config: { recursion_limit: 100 },
+    });
+    let cut = 0;
+    for (let round = 1; round <= 8; round++) {
+      await stream.until((event) => event.event === "custom");
+      const { rowCount } = await database.pool.query(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'flotilla worker'",
+      );
+      cut += rowCount ?? 0;
+    }
+    const events = await stream.rest();
+    expect(cut).toBeGreaterThanOrEqual(4); // a round may pass between two connections
+    expect(violationsOf(events)).toEqual([]);
+    expect(JSON.parse(events.findLast((event) => event.event === "values")?.data ?? "").done).toBe(8);
+    const { rows } = await database.pool.query("select status, attempt, error from runs");
+    expect(rows).toEqual([{ status: "success", attempt: 1, error: null }]);
+  });
+});
+
+describe("Redis hangs", () => {
+  test("runs are accepted and those in progress end, and what was accepted runs when it is back", async () => {
+    const database = await createTestDatabase();
+    const redis = await startOwnRedis();
+    cleanUp.push(() => redis.stop());
+    const stack = new Stack({ databaseUrl: database.url, config: TEST_GRAPHS, redisUrl: redis.url });
+    cleanUp.push(() => stack.stop());
+    const [gateway] = await Promise.all([stack.startGateway(), stack.startWorker()]);
+    const client = new TestClient(gateway.url);
+    const { body: running } = await client.post("/graphs/steps/invoke", steps(20, 50));
+    await eventually(async () => (await client.get(running.links.run)).body.status === "running");
+
+    await redis.kill("SIGSTOP");
+    cleanUp.push(() => redis.kill("SIGCONT"));
+    const { status, body: accepted } = await client.post("/graphs/steps/invoke", steps(1, 0));
+    expect(status).toBe(202);
+    await eventually(async () => (await client.get(running.links.run)).body.status === "success", {
+      timeoutMs: 20_000,
+    });
+    expect((await client.get(accepted.links.run)).body.status).toBe("pending");
+
+    await redis.kill("SIGCONT");
+    await eventually(async () => (await client.get(accepted.links.run)).body.status === "success", {
+      timeoutMs: 30_000,
+    });
+  });
+});
+
 describe("settings", () => {
   test("a run that takes longer than BG_JOB_TIMEOUT_SECS ends as timeout, and its node is told", async () => {
     const database = await createTestDatabase();
