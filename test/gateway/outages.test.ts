@@ -198,6 +198,25 @@ describe("settings", () => {
     expect((await client.get("/health")).status).toBe(200);
     expect((await client.get("/ready")).body).toEqual({ status: "ready" });
     expect((await client.get("/nowhere")).status).toBe(404);
+    const { body: gatewayMetrics } = await new TestClient(gateway.url).get("/metrics");
+    for (const name of [
+      "langgraph_requests_total",
+      "langgraph_request_latency_seconds_bucket",
+      "langgraph_active_threads 0",
+      'langgraph_db_pool_size{state="waiting"} 0',
+      "flotilla_demand 0",
+      "flotilla_oldest_runnable_seconds 0",
+      "flotilla_queue_oldest_waiting_seconds 0",
+      'flotilla_queue_jobs{queue="runs",state="wait"} 0',
+      "flotilla_redis_memory_ratio",
+      "flotilla_stream_duration_seconds_count 0",
+      "flotilla_sse_connections 0",
+      "flotilla_event_loop_lag_seconds",
+      'flotilla_build_info{version="',
+      'flotilla_duty_turns_total{duty="rescue runs",outcome="',
+    ]) {
+      expect(gatewayMetrics).toContain(name);
+    }
     const { body } = await client.get("/metrics");
     expect(body).toContain('langgraph_graph_executions_total{graph_name="steps",status="success"} 1');
     for (const name of [

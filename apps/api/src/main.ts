@@ -86,7 +86,7 @@ try {
   );
   const clock = lifecycle.add(new ClockCheck(pool, logger));
   const prometheus = createRegistry(VERSION, "gateway", { pool, poolMax: config.POOL_MAX_SIZE, watchdog });
-  const metrics = new GatewayMetrics(prometheus, pool, queue);
+  const metrics = new GatewayMetrics(prometheus, pool, queue, redis);
   const states = new ThreadStates(pool, registry);
   const wakeUps = new WakeUps(subscriber);
   const endedRuns = await EndedRuns.follow(wakeUps, prefix);

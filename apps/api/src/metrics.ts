@@ -3,8 +3,10 @@ import { getDemand } from "@flotilla/shared/runs/run-queries";
 import { countBusyThreads } from "@flotilla/shared/threads/thread-queries";
 import type { Queryable } from "@flotilla/shared/postgres/pool";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
+import type { Redis } from "@flotilla/shared/redis/connection";
 
 const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120];
+const STREAM_BUCKETS = [0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600];
 const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"]);
 
 /** What a gateway measures. `endpoint` is a route's template, never a raw path. */
@@ -15,8 +17,9 @@ export class GatewayMetrics {
   readonly #redispatched: Counter;
   readonly #duties: Counter;
   readonly #clients: Gauge;
+  readonly #streams: Histogram;
 
-  constructor(registry: Registry, db: Queryable, queue: RunQueue) {
+  constructor(registry: Registry, db: Queryable, queue: RunQueue, redis: Redis) {
     const registers = [registry];
     this.#requests = new Counter({
       name: "langgraph_requests_total",
@@ -53,7 +56,30 @@ export class GatewayMetrics {
       help: "Clients that follow a stream on this gateway",
       registers,
     });
+    this.#streams = new Histogram({
+      name: "flotilla_stream_duration_seconds",
+      help: "How long clients followed a stream",
+      buckets: STREAM_BUCKETS,
+      registers,
+    });
     demandGauges(registry, db);
+    new Gauge({
+      name: "flotilla_redis_memory_ratio",
+      help: "Memory that Redis uses of what it may use; NaN without a limit",
+      registers,
+      async collect() {
+        this.set(await memoryRatio(redis).catch(() => NaN));
+      },
+    });
+    new Gauge({
+      name: "flotilla_queue_oldest_waiting_seconds",
+      help: "Age of the job that has waited longest in Redis; 0 when none waits",
+      registers,
+      async collect() {
+        const since = await queue.oldestWaiting().catch(() => undefined);
+        this.set(since === undefined ? NaN : since === null ? 0 : Math.max(0, (Date.now() - since) / 1000));
+      },
+    });
     new Gauge({
       name: "langgraph_active_threads",
       help: "Threads with a run in flight, over the whole fleet",
@@ -81,11 +107,14 @@ export class GatewayMetrics {
     if (seconds !== undefined) this.#latency.labels(known, endpoint).observe(seconds);
   }
 
-  streamOpened(): void {
+  /** @returns what to call when the client is gone. */
+  streamOpened(): () => void {
     this.#clients.inc();
-  }
-  streamClosed(): void {
-    this.#clients.dec();
+    const stop = this.#streams.startTimer();
+    return () => {
+      this.#clients.dec();
+      stop();
+    };
   }
   rescued(status: string): void {
     this.#rescued.labels(status).inc();
@@ -96,6 +125,14 @@ export class GatewayMetrics {
   redispatched(): void {
     this.#redispatched.inc();
   }
+}
+
+async function memoryRatio(redis: Redis): Promise<number> {
+  const info = await redis.info("memory");
+  const [used, most] = ["used_memory", "maxmemory"].map((name) =>
+    Number(new RegExp(`^${name}:(\\d+)`, "m").exec(info)?.[1]),
+  );
+  return most === undefined || used === undefined || most === 0 ? NaN : used / most;
 }
 
 /** Demand is what autoscaling needs: what runs plus what could. Take the maximum over gateways: each shows the whole fleet's. */

@@ -15,10 +15,10 @@ export class OpenStreams {
   open(response: Response, headers: Record<string, string>): SseStream {
     const stream = new SseStream(response, headers);
     this.#open.add(stream);
-    this.#metrics.streamOpened();
+    const closed = this.#metrics.streamOpened();
     stream.closed.addEventListener("abort", () => {
       this.#open.delete(stream);
-      this.#metrics.streamClosed();
+      closed();
     });
     if (this.#closing) stream.end(1_000);
     return stream;
