@@ -107,3 +107,19 @@ test("a node that computes for longer than the lease keeps its run", { timeout: 
   const worker = workers.find((one) => one.pid === pid) as StackProcess;
   await eventually(() => worker.output().includes("the event loop was blocked"));
 });
+
+test("a run whose own process dies before it begins ends at the third time", { timeout: 90_000 }, async () => {
+  const fleet = await Fleet.start();
+  const run = await fleet.submit({}, { input: { inputs: ["in"], steps: 2 } });
+  await fleet.pool.query("update runs set solo = true, losses = 2 where run_id = $1", [run.runId]);
+  const worker = await fleet.stack.startWorker({ FLOTILLA_FAILPOINTS: "before_claim_alone:1" });
+  const stop = skipBackOff(fleet, run.runId);
+  const row = await fleet.ended(run.runId, 60_000);
+  stop();
+  expect(row).toMatchObject({ status: "error", attempt: 0, error: { error: "PoisonRun" } });
+  expect(row.error?.message).toMatch(/could not be started 3 times.*SIGKILL/);
+  expect(row.story.map((chapter) => chapter.ended)).toEqual(["not_started", "not_started", "not_started"]);
+  const other = await fleet.submit({}, { input: { inputs: ["in"], steps: 2 } });
+  expect(await fleet.ended(other.runId)).toMatchObject({ status: "success" });
+  await worker.kill("SIGTERM");
+});

@@ -42,7 +42,7 @@ export interface ExecuteRunDeps {
 
 /** Executes a run once: claim, hold the lease, run the graph, settle. A claim that is refused is not an error. */
 export async function executeRun(deps: ExecuteRunDeps, runId: string, alone = false): Promise<void> {
-  await deps.failpoint("before_claim");
+  await deps.failpoint(alone ? "before_claim_alone" : "before_claim");
   const claimStartedAt = process.hrtime.bigint();
   const claim = await deps.claimRun(runId, alone);
   if (claim.outcome === "alone") return deps.executeAlone(runId, claim.run.attempt);

@@ -36,6 +36,8 @@ const BATCH_MS = 4;
  */
 const UNFOLLOWED_BATCH_MS = 1_000;
 const RETRY_MS = 200;
+/** How long an attempt looks for what earlier ones left in a Redis that hangs, in ms. */
+const LOOK_MS = 500;
 /** How long the end of a run waits for its events to reach Redis, in ms. */
 const FLUSH_MS = 1_500;
 /** An entry holds at most this much, or one event. In characters. */
@@ -88,17 +90,22 @@ export class EventLog {
    */
   async previousEnd(): Promise<EventId | undefined> {
     const { redis } = this.#options;
+    const late = new AbortController();
+    const hangs = delay(LOOK_MS, undefined, { ref: false, signal: late.signal }).catch(() => undefined);
     try {
-      const [last, length, bytes] = await Promise.all([
+      const kept = Promise.all([
         redis.xrevrange(this.#key, "+", "-", "COUNT", 1),
         redis.xlen(this.#key),
         redis.memory("USAGE", this.#key),
       ]);
+      const [last, length, bytes] = (await Promise.race([kept, hangs])) ?? [[], 0, 0];
       if (last[0] === undefined) return undefined;
       this.#keep({ lastN: 0n, events: length, bytes: Number(bytes ?? 0) });
       return parseEventId(last[0][0]);
     } catch {
       return undefined; // Redis is away: readers will find a gap
+    } finally {
+      late.abort();
     }
   }
 
