@@ -37,6 +37,13 @@ export const workerEnv = z.object({
   WORKER_PORT: port.default(8001).describe("Port of these; 0 lets the system choose"),
   EVENTS_MAX_COUNT: count.default(20_000).describe("Most events kept of one run for clients that reconnect"),
   EVENTS_MAX_BYTES: count.default(16 * 1024 * 1024).describe("Most bytes kept of one run's events"),
+  WORKER_NICENESS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(19)
+    .default(0)
+    .describe("Unix niceness of the code that executes graphs, for a machine that a gateway shares; npm start uses 5"),
   LEASE_SECS: seconds
     .default(6)
     .describe("How long a run stays with a worker that does not renew; the same everywhere"),

@@ -1,3 +1,4 @@
+import { setPriority } from "node:os";
 import { readGraphConfig } from "@flotilla/shared/graphs/langgraph-json";
 import { GroupWriter } from "@flotilla/shared/graphs/checkpoints/group-writer";
 import { GraphRegistry } from "@flotilla/shared/graphs/graph-registry";
@@ -96,6 +97,8 @@ try {
       logger,
     }),
   );
+  // This thread only: the lease thread, which is there already, renews on time however busy the machine is.
+  if (config.WORKER_NICENESS > 0) setPriority(config.WORKER_NICENESS);
   const logs = lifecycle.add(new OpenLogs());
   const drain = new Drain();
   const draining = new AbortController();
