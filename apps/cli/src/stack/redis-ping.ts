@@ -30,7 +30,7 @@ export function pingRedis(address: RedisAddress): Promise<RedisAnswer> {
       resolve(value);
     };
     socket.setTimeout(TIMEOUT_MS, () => answer({ silence: `no answer within ${TIMEOUT_MS / 1000} s` }));
-    socket.on("data", (chunk) => {
+    socket.on("data", (chunk: Buffer) => {
       received += chunk.toString();
       const meaning = understand(received);
       if (meaning !== undefined) answer(meaning);
