@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { DevNotes } from "../../apps/cli/src/dev/dev-lock.ts";
 import { TestClient } from "../support/client.ts";
@@ -146,6 +146,26 @@ describe.runIf(isLinux)(`npm start as ${whoever}, below a folder that nobody els
       }
       expect(demo.stdout).toMatch(/invoice-halvorsen\.md {2}invoice \d+ %/);
       expect(demo.stdout).toMatch(/Done in \d+\.\d s/);
+    });
+
+    test("the worker that the slow demo names holds its run: killed, another one goes on with the next step", async () => {
+      const demo = spawn(process.execPath, ["apps/cli/bin/flotilla.js", "demo", "--slow"], { cwd: checkout.folder });
+      onTestFinished(() => void demo.kill());
+      let output = "";
+      demo.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
+      const steps = (): number[] => [...output.matchAll(/step (\d+) of 60/g)].map(([, step]) => Number(step));
+
+      await eventually(() => steps().length >= 2, { timeoutMs: 20_000, what: "the second step" });
+      const [, name, pid] = /(worker \d) \(pid (\d+)\) holds the run/.exec(output) ?? [];
+      expect(first.notes()?.processes).toContainEqual(expect.objectContaining({ name, pid: Number(pid) }));
+      process.kill(Number(pid), "SIGKILL");
+
+      await eventually(() => output.includes("attempt 2: another worker goes on"), { timeoutMs: 30_000 });
+      const before = steps().length;
+      await eventually(() => steps().length >= before + 2, { what: "steps of the second attempt" });
+      const next = /holds the run\. Try it: kill -9 (\d+)/g;
+      expect(new Set([...output.matchAll(next)].map(([, one]) => one)).size, output).toBe(2);
+      expect(new Set(steps()).size, output).toBe(Math.max(...steps()));
     });
   });
 });
