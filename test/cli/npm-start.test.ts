@@ -1,18 +1,22 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { DevNotes } from "../../apps/cli/src/dev/dev-lock.ts";
+import { TestClient } from "../support/client.ts";
 import { eventually } from "../support/wait.ts";
 import { makeCheckout, makeUser, type Checkout } from "./checkout.ts";
-import { NpmStart } from "./npm-start.ts";
+import { NpmStart, type NpmStartOptions } from "./npm-start.ts";
 
+const isLinux = process.platform === "linux"; // the processes of a start are found in /proc
+if (!isLinux) console.warn("npm start is NOT tested: its tests need Linux");
 const isRoot = process.getuid?.() === 0;
-if (!isRoot) console.warn("npm start is NOT tested: making users and closed folders takes root");
+const canMakeUsers = isLinux && isRoot && spawnSync("useradd", ["--help"]).status === 0;
+if (isLinux && !canMakeUsers) console.warn("npm start is NOT tested as another user: that takes root and useradd");
 /** npm's shell dies of the signal that the launcher has obeyed. */
 const AFTER_CTRL_C = "SIGINT";
 const SLOW = 180_000;
 
-function start(checkout: Checkout, args?: readonly string[]): NpmStart {
-  const run = new NpmStart(checkout, args);
+function start(checkout: Checkout, options?: NpmStartOptions): NpmStart {
+  const run = new NpmStart(checkout, options);
   onTestFinished(() => run.cleanUp());
   return run;
 }
@@ -45,7 +49,8 @@ function behavesWell(getCheckout: () => Checkout): void {
   });
 }
 
-describe.runIf(isRoot)("npm start as root, below a folder that nobody else may enter", () => {
+const whoever = isRoot ? "root" : "the user of the tests";
+describe.runIf(isLinux)(`npm start as ${whoever}, below a folder that nobody else may enter`, () => {
   let checkout: Checkout;
   beforeAll(() => {
     checkout = makeCheckout("checkout of root");
@@ -69,6 +74,31 @@ describe.runIf(isRoot)("npm start as root, below a folder that nobody else may e
       expect(await second.exited, second.output).toBe(AFTER_CTRL_C);
       const left = (): string[] => [...first.processes(), ...second.processes()];
       await eventually(() => left().length === 0, { what: "the end of what watched the first one's servers" });
+    },
+  );
+
+  test(
+    "a run that is in flight at Ctrl-C is handed to the next start, which installs nothing and has all data",
+    { timeout: SLOW },
+    async () => {
+      const first = start(checkout);
+      const before = new TestClient((await first.ready()).url);
+      const input = { steps: 20, delay_ms: 500 };
+      const { body: run } = await before.post("/graphs/counter/invoke", { thread_id: "kept", input });
+      const count = async (): Promise<number> =>
+        (await before.get("/graphs/counter/state?thread_id=kept")).body.values?.count ?? 0;
+      await eventually(async () => (await count()) >= 2, { what: "the second step" });
+      first.pressCtrlC();
+      expect(await first.exited, first.output).toBe(AFTER_CTRL_C);
+      await eventually(() => first.processes().length === 0, { what: `the end of ${first.processes().join("\n")}` });
+      expect(first.output).not.toMatch(/killing/);
+
+      const second = start(checkout);
+      const after = new TestClient((await second.ready()).url);
+      expect(second.output).toContain("schema is up to date");
+      expect(second.output).not.toMatch(/install|unpacking|making a database/i);
+      const { body: result } = await after.get(`/threads/kept/runs/${run.run_id}/join`);
+      expect(result.log).toEqual(Array.from({ length: 20 }, (_, index) => index + 1));
     },
   );
 
@@ -99,7 +129,7 @@ describe.runIf(isRoot)("npm start as root, below a folder that nobody else may e
 
     test("a start on its port names the port and the flag for another one", async () => {
       const { port } = new URL(notes.url);
-      const second = start(checkout, ["--port", port, "--state", ".flotilla-second"]);
+      const second = start(checkout, { args: ["--port", port, "--state", ".flotilla-second"] });
       expect(await second.exited).toBe(4);
       expect(second.output).toContain(`port ${port} on 127.0.0.1 is in use`);
       expect(second.output).toMatch(/npm start -- --port \d+/);
@@ -117,10 +147,30 @@ describe.runIf(isRoot)("npm start as root, below a folder that nobody else may e
       expect(demo.stdout).toMatch(/invoice-halvorsen\.md {2}invoice \d+ %/);
       expect(demo.stdout).toMatch(/Done in \d+\.\d s/);
     });
+
+    test("the worker that the slow demo names holds its run: killed, another one goes on with the next step", async () => {
+      const demo = spawn(process.execPath, ["apps/cli/bin/flotilla.js", "demo", "--slow"], { cwd: checkout.folder });
+      onTestFinished(() => void demo.kill());
+      let output = "";
+      demo.stdout.on("data", (chunk: Buffer) => (output += chunk.toString()));
+      const steps = (): number[] => [...output.matchAll(/step (\d+) of 60/g)].map(([, step]) => Number(step));
+
+      await eventually(() => steps().length >= 2, { timeoutMs: 20_000, what: "the second step" });
+      const [, name, pid] = /(worker \d) \(pid (\d+)\) holds the run/.exec(output) ?? [];
+      expect(first.notes()?.processes).toContainEqual(expect.objectContaining({ name, pid: Number(pid) }));
+      process.kill(Number(pid), "SIGKILL");
+
+      await eventually(() => output.includes("attempt 2: another worker goes on"), { timeoutMs: 30_000 });
+      const before = steps().length;
+      await eventually(() => steps().length >= before + 2, { what: "steps of the second attempt" });
+      const next = /holds the run\. Try it: kill -9 (\d+)/g;
+      expect(new Set([...output.matchAll(next)].map(([, one]) => one)).size, output).toBe(2);
+      expect(new Set(steps()).size, output).toBe(Math.max(...steps()));
+    });
   });
 });
 
-describe.runIf(isRoot)("npm start as an ordinary user", () => {
+describe.runIf(canMakeUsers)("npm start as an ordinary user", () => {
   let checkout: Checkout;
   beforeAll(() => {
     const user = makeUser();

@@ -9,6 +9,15 @@ import type { Checkout } from "./checkout.ts";
 const BANNER = "Ctrl-C stops everything";
 const START_TIMEOUT_MS = 120_000;
 
+export interface NpmStartOptions {
+  /** after `npm start --` */
+  readonly args?: readonly string[];
+  /** what the user's shell has set beside the usual */
+  readonly env?: Record<string, string>;
+  /** where the data is when the arguments put it elsewhere than below the checkout */
+  readonly stateFolder?: string;
+}
+
 /** `npm start` as a person runs it: npm, its shell and everything below it in one process group, like in a terminal. */
 export class NpmStart {
   readonly pid: number;
@@ -16,20 +25,28 @@ export class NpmStart {
   readonly exited: Promise<number | NodeJS.Signals | null>;
   readonly #child: ChildProcess;
   readonly #checkout: Checkout;
+  readonly #stateFolder: string;
   /** In the environment of every process below us: how they are found again. */
   readonly #mark = `FLOTILLA_TEST_MARK=${randomUUID()}`;
   #output = "";
   #ended = false;
 
-  constructor(checkout: Checkout, args: readonly string[] = ["--port", "0"]) {
+  constructor(checkout: Checkout, { args = ["--port", "0"], env, stateFolder }: NpmStartOptions = {}) {
     const { folder, owner } = checkout;
+    this.#stateFolder = stateFolder ?? join(folder, ".flotilla");
     const [markName = "", mark] = this.#mark.split("=");
     this.#checkout = checkout;
     this.#child = spawn("npm", ["start", "--", ...args], {
       cwd: folder,
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],
-      env: { PATH: process.env["PATH"], HOME: owner ? folder : process.env["HOME"], NO_COLOR: "1", [markName]: mark },
+      env: {
+        PATH: process.env["PATH"],
+        HOME: owner ? folder : process.env["HOME"],
+        NO_COLOR: "1",
+        [markName]: mark,
+        ...env,
+      },
       ...(owner && { uid: owner.uid, gid: owner.gid }),
     });
     this.pid = this.#child.pid ?? 0;
@@ -54,7 +71,7 @@ export class NpmStart {
   }
 
   notes(): DevNotes | undefined {
-    return readDevNotes(join(this.#checkout.folder, ".flotilla/dev.json"));
+    return readDevNotes(join(this.#stateFolder, "dev.json"));
   }
 
   /** Ctrl-C in a terminal: SIGINT to npm, its shell and the launcher at once. */

@@ -1,7 +1,7 @@
 // @ts-check
 // Runs on a fresh clone, before anything is installed or compiled: Node's own modules only, and no TypeScript.
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -95,8 +95,14 @@ export async function buildWorkspace() {
  */
 function run(command, args, { part, fix }) {
   return new Promise((resolve, reject) => {
-    const fail = (/** @type {string} */ why) =>
-      reject(new PreparationFailed(`✘ ${part}: ${why}\n  fix: cd ${JSON.stringify(checkout)} && ${fix}`));
+    const fail = (/** @type {string} */ why) => {
+      const foreign = unwritablePath();
+      const command =
+        foreign === undefined
+          ? `cd ${quoted(checkout)} && ${fix}`
+          : `sudo chown -R "$(id -un)" ${quoted(checkout)}   (${foreign} cannot be written to)`;
+      reject(new PreparationFailed(`✘ ${part}: ${why}\n  fix: ${command}`));
+    };
     const child = spawn(command, args, { cwd: checkout, stdio: "inherit" });
     // Without this, ending us would leave npm at work; afterwards signals mean what they meant before.
     const pass = (/** @type {NodeJS.Signals} */ signal) => child.kill(signal);
@@ -107,6 +113,24 @@ function run(command, args, { part, fix }) {
       code === 0 ? resolve() : fail(signal ? `ended by ${signal}` : `exit code ${code}`),
     );
   });
+}
+
+/** What of this checkout belongs to somebody else, e.g. after an installation with sudo. */
+function unwritablePath() {
+  const paths = [".", "node_modules", "packages/shared/dist", "apps/cli/dist"].map((path) => join(checkout, path));
+  return paths.find((path) => {
+    try {
+      if (existsSync(path)) accessSync(path, constants.W_OK);
+      return false;
+    } catch {
+      return true;
+    }
+  });
+}
+
+/** @param {string} path */
+function quoted(path) {
+  return `'${path.replaceAll("'", `'\\''`)}'`;
 }
 
 /** @param {number} started */

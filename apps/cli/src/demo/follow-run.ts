@@ -7,6 +7,8 @@ export interface FollowOptions {
   readonly graph: string;
   readonly body: unknown;
   readonly apiKey: string | undefined;
+  /** commands that mend what keeps a run from starting: no gateway, or one that asks for a key */
+  readonly remedies: { readonly noGateway: string; readonly noKey: string };
   /** Hears what happens to the connection. */
   say(line: string): void;
 }
@@ -43,7 +45,7 @@ export async function* followRun(options: FollowOptions): AsyncGenerator<StreamE
   }
 }
 
-async function submit({ url, graph, body, apiKey }: FollowOptions): Promise<Response> {
+async function submit({ url, graph, body, apiKey, remedies }: FollowOptions): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(`${url}/graphs/${graph}/stream`, {
@@ -53,12 +55,13 @@ async function submit({ url, graph, body, apiKey }: FollowOptions): Promise<Resp
     });
   } catch (error) {
     throw new StartupError("demo", `nothing answers at ${url} (${causeOf(error)})`, {
-      remedy: "npm start   (in another terminal)\nor npm run demo -- --url http://host:port",
+      remedy: remedies.noGateway,
       cause: error,
     });
   }
   if (response.ok) return response;
-  throw new StartupError("demo", `${url} answered ${response.status}: ${(await response.text()).slice(0, 500)}`);
+  const why = `${url} answered ${response.status}: ${(await response.text()).slice(0, 500)}`;
+  throw new StartupError("demo", why, response.status === 401 ? { remedy: remedies.noKey } : {});
 }
 
 /** Knocks until the server lets us in again, for as long as somebody may wait. */

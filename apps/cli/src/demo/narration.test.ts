@@ -22,6 +22,10 @@ test("what an agent says about its work is told, that it has started is not", ()
   expect(told("custom", { document: "a.pdf", stage: "extract", message: "started" })).toBeUndefined();
 });
 
+test("how far the counter is can be seen", () => {
+  expect(told("custom", { count: 15, steps_left: 45 })).toMatch(/^█{8}░{22} step 15 of 60$/);
+});
+
 test("a new attempt is told, the first one is not", () => {
   expect(told("metadata", { attempt: 1 })).toBeUndefined();
   expect(told("metadata", { attempt: 2 })).toContain("another worker goes on");

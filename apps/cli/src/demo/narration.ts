@@ -26,10 +26,22 @@ function attemptLine(attempt: number): string | undefined {
 
 /** `{document, stage, message}` is how the agents of document_processor report; anything else is shown as it is. */
 function customLine({ document, stage, message, ...rest }: Record<string, unknown>): string | undefined {
+  if (typeof rest["count"] === "number" && typeof rest["steps_left"] === "number") {
+    return countLine(rest["count"], rest["steps_left"]);
+  }
   if (message === "started" || message === "finished") return undefined; // the node's own line says so
   const who = [document, stage].filter((part) => part !== undefined).map(textOf);
   const what = message === undefined ? shorten(JSON.stringify(rest)) : textOf(message);
   return `${columns(who)} ${style("dim", what)}`;
+}
+
+const BAR_WIDTH = 30;
+
+/** How far the counter graph is. */
+function countLine(count: number, left: number): string {
+  const total = count + left;
+  const done = Math.round((count / total) * BAR_WIDTH);
+  return `${"█".repeat(done)}${style("dim", "░".repeat(BAR_WIDTH - done))} step ${count} of ${total}`;
 }
 
 /** One line per node that has finished, with what it found out about which document. */

@@ -1,9 +1,11 @@
 import { join } from "node:path";
 import { formatDuration, style } from "../terminal.ts";
+import { npmRun, type Choice } from "./commands.ts";
 import { displayPath, type DevStack } from "./dev-stack.ts";
 import type { Project } from "./project.ts";
 
 export interface Running {
+  readonly choice: Choice;
   readonly url: string;
   readonly workers: number;
   readonly databases: DevStack["databases"];
@@ -17,8 +19,15 @@ const SHOWCASE = "document_processor";
 /** Pages that a gateway may have; shown when they answer. */
 const PAGES = { docs: "/docs", console: "/console", metrics: "/metrics" };
 
-/** What the user sees when everything is up: where it is, and two commands to try. */
-export async function describeRunning({ url, workers, databases, project, stateFolder }: Running): Promise<string> {
+/** What the user sees when everything is up: where it is, and commands to try. */
+export async function describeRunning({
+  choice,
+  url,
+  workers,
+  databases,
+  project,
+  stateFolder,
+}: Running): Promise<string> {
   const pages = await Promise.all(
     Object.entries(PAGES).map(async ([name, path]) => ((await answers(url + path)) ? `${name} ${url}${path}` : "")),
   );
@@ -42,21 +51,22 @@ export async function describeRunning({ url, workers, databases, project, stateF
     "",
     "Try it, in another terminal:",
     "",
-    ...commandsToTry(url, project).map((command) => `  ${style("bold", command)}`),
+    ...commandsToTry(choice, url, project).map((command) => `  ${style("bold", command)}`),
     "",
     style("dim", "Ctrl-C stops everything; runs that are going on continue at the next start."),
   ].join("\n");
 }
 
-/** Two commands that can be copied as they are: one that shows, one that is plain HTTP. */
-function commandsToTry(url: string, project: Project): string[] {
+/** Commands that can be copied as they are and mean this start: some that show, one that is plain HTTP. */
+export function commandsToTry(choice: Choice, url: string, project: Pick<Project, "graphIds">): string[] {
   const isExample = project.graphIds.includes(SHOWCASE);
   const graph = isExample ? SHOWCASE : (project.graphIds[0] ?? "");
   const text = "Invoice 4711 of 3 May 2026\nGreen Energy Ltd, London\nTotal due: EUR 1,250.00 by 2 June 2026";
   const input = isExample ? { documents: [{ name: "invoice.txt", media_type: "text/plain", text }] } : {};
   const body = JSON.stringify({ input, stream_mode: ["updates", "custom"] });
   const stream = `curl -N ${url}/graphs/${graph}/stream -H 'content-type: application/json' -d '${body}'`;
-  return isExample ? ["npm run demo", stream] : [`curl -s ${url}/info`, stream];
+  if (!isExample) return [`curl -s ${url}/info`, stream];
+  return [npmRun("demo", choice), npmRun("demo", choice, "--slow"), stream];
 }
 
 async function answers(url: string): Promise<boolean> {

@@ -13,6 +13,8 @@ export interface KnownProcess {
 export interface DevNotes {
   readonly launcher: KnownProcess;
   readonly url: string;
+  /** the database when somebody else runs it, without the password: who needs it has to bring the address */
+  readonly givenDatabase?: string | undefined;
   /** gateway and workers: a start after a sudden death waits for them */
   readonly processes: readonly KnownProcess[];
 }
@@ -42,12 +44,15 @@ export interface DevLock {
 }
 
 /** Takes the lock, from a dead holder as well; gives the notes of the holder when that lives. */
-export function takeDevLock(file: string, url: string): DevLock | { heldBy: DevNotes } {
+export function takeDevLock(file: string, url: string, givenDatabase?: string): DevLock | { heldBy: DevNotes } {
   mkdirSync(dirname(file), { recursive: true });
   const launcher = knownProcess("flotilla", process.pid);
   const mine = `${file}.${process.pid}`;
   const write = (path: string, processes: readonly KnownProcess[]): void =>
-    writeFileSync(path, `${JSON.stringify({ launcher, url, processes } satisfies DevNotes, undefined, 2)}\n`);
+    writeFileSync(
+      path,
+      `${JSON.stringify({ launcher, url, givenDatabase, processes } satisfies DevNotes, undefined, 2)}\n`,
+    );
 
   write(mine, []);
   let leftovers: readonly KnownProcess[] = [];

@@ -4,22 +4,27 @@ import { startLocalPostgres, type LocalPostgresOptions } from "../stack/local-po
 import { startLocalRedis, type LocalRedisOptions } from "../stack/local-redis.ts";
 import type { LocalServer } from "../stack/local-server.ts";
 import { lastLines, runCommand } from "../stack/run-command.ts";
-import { StartupError } from "../stack/startup-error.ts";
+import { reasonOf, StartupError } from "../stack/startup-error.ts";
 import { style } from "../terminal.ts";
+import { npmStart, type StartChoice } from "./commands.ts";
 import { knownProcess, type DevLock, type KnownProcess } from "./dev-lock.ts";
 import { drain, type Drain } from "./drain.ts";
+import { checkGivenPostgres } from "./given-postgres.ts";
+import { checkGivenRedis } from "./given-redis.ts";
 import { databaseLife, processLife } from "./lives.ts";
 import { createLogWriter } from "./log-writer.ts";
 import type { Progress } from "./progress.ts";
-import type { Project } from "./project.ts";
-import { givenAddress, processEnvironment, withoutPassword } from "./settings.ts";
+import { fileError, type Project } from "./project.ts";
+import { processEnvironment, withAddress, withoutPassword, type GivenAddress } from "./settings.ts";
 import { Supervisor, type Life } from "./supervisor.ts";
 
 export interface DevStackOptions {
+  /** what the user asked for, to be said again in what mends a failure */
+  readonly choice: StartChoice & { readonly workers: number };
   readonly project: Project;
+  readonly given: Record<DatabaseKind, GivenAddress | undefined>;
   readonly stateFolder: string;
   readonly port: number;
-  readonly workers: number;
   readonly verbose: boolean;
   readonly progress: Progress;
   readonly lock: DevLock;
@@ -65,7 +70,7 @@ export class DevStack {
     const workerEnv = { ...env, WORKER_PORT: "0", N_JOBS_PER_WORKER: env["N_JOBS_PER_WORKER"] ?? "10" };
     await Promise.all([
       this.#startProcess("gateway", PROGRAMS.gateway, gatewayEnv),
-      ...Array.from({ length: this.#options.workers }, (_, index) =>
+      ...Array.from({ length: this.#options.choice.workers }, (_, index) =>
         this.#startProcess(`worker ${index + 1}`, PROGRAMS.worker, workerEnv),
       ),
     ]);
@@ -97,22 +102,32 @@ export class DevStack {
     kind: DatabaseKind,
     launch: (options: LocalPostgresOptions & LocalRedisOptions) => Promise<LocalServer>,
   ): Promise<string> {
-    const { progress, stateFolder } = this.#options;
-    const given = givenAddress(kind, process.env);
-    if (given !== undefined) {
-      this.databases[kind] = withoutPassword(given);
-      return progress.step(kind, async () => given, withoutPassword);
-    }
+    const { progress, stateFolder, given } = this.#options;
+    const named = given[kind];
+    if (named !== undefined) return this.#checkDatabase(kind, named);
     const server = await progress.step(
       kind,
       (report) => {
         const logFile = join(stateFolder, "logs", `${kind}.log`);
         const options = { home: stateFolder, logFile, orphanPauseSeconds: GRACE_SECONDS + 5, report };
-        return this.#supervise(this.#servers, kind, () => databaseLife(launch(options)));
+        const begin = () => databaseLife(launch(options));
+        return this.#explained(kind, () => this.#supervise(this.#servers, kind, begin));
       },
       (started) => (this.databases[kind] = describeServer(started)),
     );
     return server.url;
+  }
+
+  /** A server that somebody else runs is looked at once; what it does later is not ours to mend. */
+  async #checkDatabase(kind: DatabaseKind, given: GivenAddress): Promise<string> {
+    const { progress, choice } = this.#options;
+    const check = kind === "postgres" ? checkGivenPostgres : checkGivenRedis;
+    await progress.step(
+      kind,
+      () => check(given, npmStart(choice)),
+      (version) => (this.databases[kind] = [version, withoutPassword(given.address)].filter(Boolean).join("  ")),
+    );
+    return given.address;
   }
 
   async #migrate(env: NodeJS.ProcessEnv): Promise<void> {
@@ -124,37 +139,55 @@ export class DevStack {
         if (exitCode === 0) return lastLines(output, 1);
         throw new StartupError("migrations", "the database could not be brought to this version's schema", {
           logTail: lastLines(output),
-          remedy: "less " + displayPath(join(this.#options.stateFolder, "logs/postgres.log")),
+          remedy: this.#migrationRemedy(),
         });
       },
       (outcome) => outcome,
     );
   }
 
+  #migrationRemedy(): string {
+    const { given, choice, stateFolder } = this.#options;
+    if (given.postgres === undefined) return `less ${displayPath(join(stateFolder, "logs/postgres.log"))}`;
+    const other = withAddress(given.postgres, "postgres://user:password@host:5432/database", npmStart(choice));
+    return `${other}   (a user who may create tables, or another database)`;
+  }
+
   async #startProcess(name: string, file: string, env: NodeJS.ProcessEnv): Promise<void> {
     this.#refuseWhenStopping();
     const { progress, stateFolder, verbose, lock } = this.#options;
     const logFile = join(stateFolder, "logs", `${name.replace(" ", "-")}.log`);
-    const log = createLogWriter(name, logFile, (line) => progress.print(line), verbose);
-    const begin = (): ReturnType<typeof processLife> => {
-      const life = processLife({
-        name,
-        file,
-        env: { ...env, FLOTILLA_PROCESS_TITLE: `flotilla ${name}`, SHUTDOWN_GRACE_SECS: String(GRACE_SECONDS) },
-        onLine: (line) => log.write(line),
+    const start = (): Promise<string> => {
+      const log = createLogWriter(name, logFile, (line) => progress.print(line), verbose);
+      return this.#supervise(this.#processes, name, () => {
+        const life = processLife({
+          name,
+          file,
+          env: { ...env, FLOTILLA_PROCESS_TITLE: `flotilla ${name}`, SHUTDOWN_GRACE_SECS: String(GRACE_SECONDS) },
+          onLine: (line) => log.write(line),
+        });
+        this.#known.set(name, knownProcess(name, life.process.pid));
+        lock.update([...this.#known.values()]);
+        return life;
       });
-      this.#known.set(name, knownProcess(name, life.process.pid));
-      lock.update([...this.#known.values()]);
-      return life;
     };
+    await progress.step(
+      name,
+      () => this.#explained(name, start, `less ${displayPath(logFile)}`),
+      (url) => url,
+    );
+  }
+
+  /** Whatever keeps a part from starting is told with the part's name and with what mends it. */
+  async #explained<T>(part: string, work: () => Promise<T>, remedy?: string): Promise<T> {
     try {
-      await progress.step(
-        name,
-        () => this.#supervise(this.#processes, name, begin),
-        (url) => url,
-      );
+      return await work();
     } catch (error) {
-      throw new StartupError(name, (error as Error).message, { cause: error, remedy: `less ${displayPath(logFile)}` });
+      if (error instanceof StartupError) throw error;
+      const { stateFolder, choice } = this.#options;
+      const refused = fileError(part, error, { folder: stateFolder, choice });
+      if (refused !== undefined || remedy === undefined) throw refused ?? error;
+      throw new StartupError(part, reasonOf(error), { cause: error, remedy });
     }
   }
 

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, realpathSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { reasonOf, StartupError } from "../stack/startup-error.ts";
+import { fileRefusal, reasonOf, StartupError } from "../stack/startup-error.ts";
+import { npmStart, shellWord, type Choice, type StartChoice } from "./commands.ts";
 import { USAGE_ERROR } from "./exit-codes.ts";
 
 /** A folder with a langgraph.json: whose graphs are served and where the state of `flotilla dev` is kept. */
@@ -16,37 +17,99 @@ export function userFolder(): string {
   return fromNpm ?? process.cwd();
 }
 
-export function readProject(config: string | undefined): Project {
-  const path = config === undefined ? resolve("langgraph.json") : resolve(userFolder(), config);
-  const remedy = "npm start -- --config path/to/langgraph.json";
-  if (!existsSync(path)) {
-    throw new StartupError("config", `there is no ${path}`, { remedy, exitCode: USAGE_ERROR });
-  }
-  let graphs: unknown;
-  try {
-    ({ graphs } = JSON.parse(readFileSync(path, "utf8")) as { graphs?: unknown });
-  } catch (error) {
-    throw new StartupError("config", `${path} is not JSON: ${reasonOf(error)}`, { exitCode: USAGE_ERROR });
-  }
-  const graphIds = typeof graphs === "object" && graphs !== null ? Object.keys(graphs) : [];
-  if (graphIds.length === 0) {
-    const why = `${path} names no graphs; it needs e.g. "graphs": { "agent": "./src/agent.ts:graph" }`;
-    throw new StartupError("config", why, { exitCode: USAGE_ERROR });
-  }
-  return { config: realpathSync(path), folder: dirname(realpathSync(path)), graphIds };
+/** @throws StartupError when there is no langgraph.json that can be served. */
+export function readProject(choice: Choice): Project {
+  const path = configPath(choice);
+  const { graphs } = readJson(path, choice);
+  const isMap = typeof graphs === "object" && graphs !== null && !Array.isArray(graphs);
+  const graphIds = isMap ? Object.keys(graphs) : [];
+  if (graphIds.length > 0) return { config: path, folder: dirname(path), graphIds };
+  throw new StartupError("config", `${path} names no graphs`, {
+    remedy: `${editor(path)}   (it needs e.g. "graphs": { "agent": "./src/agent.ts:graph" })`,
+    exitCode: USAGE_ERROR,
+  });
 }
 
-/** The folder for data and logs: below the project unless given. It keeps itself out of git. */
-export function prepareStateDirectory(project: Project, given: string | undefined): string {
-  const folder = given === undefined ? join(project.folder, ".flotilla") : resolve(userFolder(), given);
+function configPath({ config }: Choice): string {
+  const path = config === undefined ? resolve("langgraph.json") : resolve(userFolder(), config);
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats?.isFile()) return realpathSync(path);
+  const inside = stats?.isDirectory() && config !== undefined ? join(config, "langgraph.json") : undefined;
+  throw new StartupError("config", inside === undefined ? `there is no ${path}` : `${path} is a folder`, {
+    remedy: npmStart({ config: inside ?? "path/to/langgraph.json" }),
+    exitCode: USAGE_ERROR,
+  });
+}
+
+function readJson(path: string, choice: Choice): { graphs?: unknown } {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw fileError("config", error, { folder: path, choice }) ?? error;
+  }
+  try {
+    return (JSON.parse(text) ?? {}) as { graphs?: unknown };
+  } catch (error) {
+    throw new StartupError("config", `${path} is not JSON: ${reasonOf(error)}`, {
+      remedy: editor(path),
+      exitCode: USAGE_ERROR,
+      cause: error,
+    });
+  }
+}
+
+function editor(path: string): string {
+  return `\${EDITOR:-vi} ${shellWord(path)}`;
+}
+
+/**
+ * The folder for data and logs: below the project unless given. It need not exist.
+ * @throws StartupError when there is no such project.
+ */
+export function stateFolder(choice: Choice): string {
+  if (choice.state !== undefined) return resolve(userFolder(), choice.state);
+  return join(dirname(configPath(choice)), ".flotilla");
+}
+
+/** Makes the folder for data and logs. It keeps itself out of git. */
+export function prepareStateFolder(choice: StartChoice): string {
+  const folder = stateFolder(choice);
   try {
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, ".gitignore"), "*\n");
   } catch (error) {
-    throw new StartupError("state", `cannot write to ${folder}: ${reasonOf(error)}`, {
-      remedy: "npm start -- --state some/other/folder",
-      cause: error,
-    });
+    throw fileError("state", error, { folder, choice }) ?? error;
   }
   return realpathSync(folder);
+}
+
+/**
+ * What to say when the system refuses to touch a file that a start needs; undefined when that is not what happened.
+ * @param folder what would have to belong to the user, as a whole
+ */
+export function fileError(
+  part: string,
+  error: unknown,
+  { folder, choice }: { folder: string; choice: StartChoice },
+): StartupError | undefined {
+  const refusal = fileRefusal(error);
+  if (refusal === undefined) return undefined;
+  const existing = nearestExisting(folder);
+  const remedies: Record<string, string> = {
+    EACCES: `sudo chown -R "$(id -un)" ${shellWord(existing)}`,
+    EPERM: `sudo chown -R "$(id -un)" ${shellWord(existing)}`,
+    ENOSPC: `df -h ${shellWord(existing)}   (make room there)`,
+    EDQUOT: `df -h ${shellWord(existing)}   (make room there)`,
+  };
+  const elsewhere = npmStart({ ...choice, state: "some/other/folder" });
+  const first = remedies[refusal.code];
+  return new StartupError(part, refusal.why, {
+    remedy: first === undefined ? elsewhere : `${first}\nor ${elsewhere}`,
+    cause: error,
+  });
+}
+
+function nearestExisting(path: string): string {
+  return existsSync(path) || dirname(path) === path ? path : nearestExisting(dirname(path));
 }

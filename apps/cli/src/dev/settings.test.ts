@@ -11,9 +11,15 @@ test("an address may come under either name, or from a file", () => {
   onTestFinished(() => rmSync(folder, { recursive: true }));
   writeFileSync(join(folder, "url"), "postgres://from-file\n");
 
-  expect(givenAddress("postgres", { DATABASE_URL: "postgres://a", DATABASE_URI: "postgres://b" })).toBe("postgres://a");
-  expect(givenAddress("postgres", { DATABASE_URI: "postgres://b" })).toBe("postgres://b");
-  expect(givenAddress("postgres", { DATABASE_URL_FILE: join(folder, "url") })).toBe("postgres://from-file");
+  const given = (env: NodeJS.ProcessEnv) => givenAddress("postgres", env);
+  const [a, b] = ["postgres://a", "postgres://b"];
+  expect(given({ DATABASE_URL: a, DATABASE_URI: b })).toEqual({ variable: "DATABASE_URL", address: a });
+  expect(given({ DATABASE_URI: b })).toEqual({ variable: "DATABASE_URI", address: b });
+  expect(given({ DATABASE_URL_FILE: join(folder, "url") })).toEqual({
+    variable: "DATABASE_URL_FILE",
+    address: "postgres://from-file",
+  });
+  expect(() => given({ DATABASE_URL_FILE: join(folder, "none") })).toThrow(/^DATABASE_URL_FILE: cannot read .*none/);
   expect(givenAddress("redis", { REDIS_URL: "" })).toBeUndefined();
 });
 

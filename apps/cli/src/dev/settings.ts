@@ -1,4 +1,6 @@
 import { readFileSync } from "node:fs";
+import { reasonOf, StartupError } from "../stack/startup-error.ts";
+import { USAGE_ERROR } from "./exit-codes.ts";
 
 /** The names under which people set an address; each also as NAME_FILE with a file that holds it. */
 const ADDRESS_NAMES = {
@@ -6,14 +8,47 @@ const ADDRESS_NAMES = {
   redis: ["REDIS_URL", "REDIS_URI"],
 } as const;
 
-/** The address of a database that somebody else runs, when the environment names one. */
-export function givenAddress(kind: keyof typeof ADDRESS_NAMES, env: NodeJS.ProcessEnv): string | undefined {
+/** The address of a server that somebody else runs, and the variable that names it. */
+export interface GivenAddress {
+  readonly variable: string;
+  readonly address: string;
+}
+
+/**
+ * The address of a database that somebody else runs, when the environment names one.
+ * @throws StartupError when it names a file that cannot be read.
+ */
+export function givenAddress(kind: keyof typeof ADDRESS_NAMES, env: NodeJS.ProcessEnv): GivenAddress | undefined {
   for (const name of ADDRESS_NAMES[kind]) {
+    const value = env[name];
+    if (value) return { variable: name, address: value };
     const file = env[`${name}_FILE`];
-    const value = env[name] || (file && readFileSync(file, "utf8").trim());
-    if (value) return value;
+    const content = file && readAddress(kind, `${name}_FILE`, file);
+    if (content) return { variable: `${name}_FILE`, address: content };
   }
   return undefined;
+}
+
+/** Names another address before a command. A value comes before a file, so a variable with the file's name is not needed. */
+export function withAddress({ variable }: Pick<GivenAddress, "variable">, address: string, command: string): string {
+  return `${variable.replace(/_FILE$/, "")}=${address} ${command}`;
+}
+
+/** The same command in an environment that does not name a server. */
+export function withoutAddress({ variable }: Pick<GivenAddress, "variable">, command: string): string {
+  return `env -u ${variable} ${command}`;
+}
+
+function readAddress(part: string, variable: string, file: string): string {
+  try {
+    return readFileSync(file, "utf8").trim();
+  } catch (error) {
+    throw new StartupError(part, `${variable}: cannot read ${file} (${reasonOf(error)})`, {
+      remedy: `ls -l ${file}   (it has to hold the address), or: unset ${variable}`,
+      exitCode: USAGE_ERROR,
+      cause: error,
+    });
+  }
 }
 
 /** The environment for our processes: that of `npm start`, with the addresses settled under one name each. */

@@ -1,36 +1,38 @@
 import { randomUUID } from "node:crypto";
-import { join } from "node:path";
 import { Command } from "commander";
 import pg from "pg";
 import { generateKey } from "@flotilla/shared/access/api-key";
 import { insertApiKey, listApiKeys, revokeApiKey } from "@flotilla/shared/access/api-key-queries";
 import { tenantId } from "@flotilla/shared/protocol/ids";
+import { npmRun, npmStart, type Choice } from "../dev/commands.ts";
+import { configOption, stateOption } from "../dev/dev-command.ts";
 import { USAGE_ERROR } from "../dev/exit-codes.ts";
-import { givenAddress } from "../dev/settings.ts";
-import { knownLocalPostgres } from "../stack/local-postgres.ts";
+import { databaseOf } from "../dev/running-start.ts";
+import { withoutPassword } from "../dev/settings.ts";
 import { reasonOf, StartupError } from "../stack/startup-error.ts";
 import { style } from "../terminal.ts";
 
 /** `flotilla keys`: API keys, for a gateway that is not for one person alone. Only their hashes are stored. */
 export function keysCommand(): Command {
-  const keys = new Command("keys").description(
-    "make, list and revoke API keys (in DATABASE_URL, else the database of npm start)",
-  );
+  const keys = new Command("keys")
+    .description("make, list and revoke API keys (in DATABASE_URL, else the database that npm start has started)")
+    .addOption(configOption())
+    .addOption(stateOption());
   keys
     .command("create")
     .description("make a key and print it, once; from the first key on, every request needs one")
     .option("-t, --tenant <tenant>", "whose rows the key's requests see", "default")
     .option("-n, --name <name>", "what the key is for", "unnamed")
-    .action((options: { tenant: string; name: string }) => withDatabase((db) => create(db, options)));
+    .action((options: { tenant: string; name: string }) => withDatabase(keys, (db) => create(db, options)));
   keys
     .command("list")
     .description("the keys, without their secrets")
-    .action(() => withDatabase(list));
+    .action(() => withDatabase(keys, list));
   keys
     .command("revoke")
     .description("make a key useless, within seconds")
     .argument("<id>", "as `keys list` shows it")
-    .action((id: string) => withDatabase((db) => revoke(db, id)));
+    .action((id: string) => withDatabase(keys, (db) => revoke(db, id, keys.opts<Choice>())));
   return keys;
 }
 
@@ -58,23 +60,25 @@ async function list(db: pg.Pool): Promise<void> {
   }
 }
 
-async function revoke(db: pg.Pool, id: string): Promise<void> {
+async function revoke(db: pg.Pool, id: string, choice: Choice): Promise<void> {
   const known = /^[0-9a-f-]{36}$/i.test(id) && (await revokeApiKey(db, id));
-  if (!known) throw new StartupError("keys", `there is no valid key ${id}`, { remedy: "npm run keys -- list" });
+  if (!known) {
+    throw new StartupError("keys", `there is no valid key ${id}`, { remedy: npmRun("keys", choice, "list") });
+  }
   console.log(`Key ${id} is revoked.`);
 }
 
-async function withDatabase(work: (db: pg.Pool) => Promise<void>): Promise<void> {
-  const url = givenAddress("postgres", process.env) ?? knownLocalPostgres(join(process.cwd(), ".flotilla"));
-  const remedy = "npm start, in this folder; or DATABASE_URL=postgres://… npm run keys -- …";
-  if (url === undefined) throw new StartupError("keys", "no database is known", { remedy });
+async function withDatabase(keys: Command, work: (db: pg.Pool) => Promise<void>): Promise<void> {
+  const choice = keys.opts<Choice>();
+  const url = databaseOf(choice, npmRun("keys", choice, ...keys.args));
   const db = new pg.Pool({ connectionString: url, max: 1, connectionTimeoutMillis: 5_000 });
   db.on("error", () => {});
   try {
     await work(db);
   } catch (error) {
     if (error instanceof StartupError) throw error;
-    throw new StartupError("keys", `the database does not answer: ${reasonOf(error)}`, { remedy, cause: error });
+    const why = `${withoutPassword(url)} does not do: ${reasonOf(error)}`;
+    throw new StartupError("database", why, { remedy: `${npmStart(choice)}   (brings the database up)`, cause: error });
   } finally {
     await db.end();
   }

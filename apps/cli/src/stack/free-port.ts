@@ -1,27 +1,30 @@
-import { createServer } from "node:net";
+import { createServer, type AddressInfo } from "node:net";
 
-/** Whether a port of this machine's loopback can be listened on right now. */
-export function isPortFree(port: number): Promise<boolean> {
-  return listenBriefly(port).then((got) => got !== undefined);
+/** Why a port of this machine's loopback cannot be listened on right now, as an error code; undefined when it can. */
+export async function portRefusal(port: number): Promise<string | undefined> {
+  const got = await listenBriefly(port);
+  return "code" in got ? got.code : undefined;
 }
 
 /**
  * A free loopback port, the preferred one when nothing else has it. Somebody may take it before it is used; callers
  * that care start again.
  */
-export async function findFreePort(preferred?: number): Promise<number> {
-  const port = (preferred && (await listenBriefly(preferred))) || (await listenBriefly(0));
-  if (port === undefined) throw new Error("no free port on 127.0.0.1");
-  return port;
+export async function findFreePort(preferred = 0): Promise<number> {
+  for (const wanted of [preferred, 0]) {
+    const got = await listenBriefly(wanted);
+    if ("port" in got) return got.port;
+  }
+  throw new Error("no free port on 127.0.0.1");
 }
 
-function listenBriefly(port: number): Promise<number | undefined> {
+function listenBriefly(wanted: number): Promise<{ port: number } | { code: string }> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once("error", () => resolve(undefined));
-    server.listen({ port, host: "127.0.0.1", exclusive: true }, () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" ? address?.port : undefined));
+    server.once("error", ({ code = "unknown" }: NodeJS.ErrnoException) => resolve({ code }));
+    server.listen({ port: wanted, host: "127.0.0.1", exclusive: true }, () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve({ port }));
     });
   });
 }

@@ -53,10 +53,9 @@ export async function startLocalRedis(options: LocalRedisOptions): Promise<Local
     stopSignal: "TERM",
     orphanPauseSeconds: options.orphanPauseSeconds ?? 0,
     answers: async () => {
-      const answer = await pingRedis(port, password);
-      if (answer === "not yet") return undefined;
+      const answer = await pingRedis({ host: "127.0.0.1", port, password });
       if ("refusal" in answer) throw new Error(answer.refusal);
-      return answer.version;
+      return "version" in answer ? answer.version : undefined;
     },
   });
   return { ...running, port, url: `redis://:${password}@127.0.0.1:${port}`, directory };

@@ -12,7 +12,8 @@ export interface PostgresBinaries {
   readonly major: number;
 }
 
-const OLDEST_MAJOR = 14;
+/** The oldest Postgres that does, whoever runs it. */
+export const OLDEST_POSTGRES = 14;
 
 /** Where installers put Postgres without adding it to the PATH. `*` is a version. */
 const SYSTEM_LOCATIONS = [
@@ -59,8 +60,8 @@ async function probe(
   const { exitCode, output } = await runCommand(join(directory, "postgres"), ["--version"], { user });
   const version = /\(PostgreSQL\) (\d+[.\w]*)/.exec(output)?.[1];
   const major = Number.parseInt(version ?? "", 10);
-  if (exitCode === 0 && version !== undefined && major >= OLDEST_MAJOR) return { directory, version, major };
-  tried.push(`${directory}: ${exitCode === 0 ? `version ${version} is older than ${OLDEST_MAJOR}` : output.trim()}`);
+  if (exitCode === 0 && version !== undefined && major >= OLDEST_POSTGRES) return { directory, version, major };
+  tried.push(`${directory}: ${exitCode === 0 ? `version ${version} is older than ${OLDEST_POSTGRES}` : output.trim()}`);
   return undefined;
 }
 
