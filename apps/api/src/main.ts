@@ -42,7 +42,7 @@ import { missingEnd } from "./runs/stream-run.ts";
 import { systemRoutes } from "./system/routes.ts";
 import { ThreadStates } from "./threads/thread-state.ts";
 
-// The entry of a gateway process: environment, wiring, signals. The only file here that touches `process`.
+// The entry of a gateway process: environment, wiring, signals.
 
 try {
   const config = parseEnv(gatewayEnv, process.env);

@@ -32,7 +32,7 @@ import { useStandInsForGraphs } from "./runs/untraced-context.ts";
 import { startWorker } from "./start-worker.ts";
 import { OpenLogs } from "./streaming/open-logs.ts";
 
-// The entry of a worker process: environment, wiring, signals. The only file here that touches `process`.
+// The entry of a worker process: environment, wiring, signals.
 
 /** A loop that is later than this makes the worker unready, in ms. */
 const LATE_MS = 1_000;

@@ -34,18 +34,22 @@ export function enqueueStranded({ pool, redis, queue, metrics, logger }: Strande
       if (redis.status !== "ready") return;
       const now = await readClock(pool);
       const wiped = await queue.wasWiped();
-      if (wiped) logger.warn("Redis was empty: dispatching everything runnable again");
       const oldestWaitingMs = wiped ? null : await queue.oldestWaiting();
       const bounds = { now, oldestWaitingMs, slackSeconds: wiped ? 0 : SLACK_SECONDS, limit: BATCH };
+      let dispatched = 0;
       for (;;) {
         const stranded = await listStranded(pool, bounds);
         for (const runId of stranded) {
           const dispatch = await redispatchRun(pool, runId);
           if (dispatch === null) continue;
           metrics.redispatched();
+          dispatched++;
           if (!(await queue.enqueue(dispatch))) return; // Redis is away again
         }
-        if (stranded.length === 0) return;
+        if (stranded.length > 0) continue;
+        if (wiped && dispatched > 0)
+          logger.warn({ runs: dispatched }, "Redis was empty: what is runnable was dispatched again");
+        return;
       }
     },
   };

@@ -67,7 +67,12 @@ export class DevStack {
     });
     await this.#migrate(env);
     const gatewayEnv = { ...env, HOST: "127.0.0.1", PORT: String(this.#options.port) };
-    const workerEnv = { ...env, WORKER_PORT: "0", N_JOBS_PER_WORKER: env["N_JOBS_PER_WORKER"] ?? "10" };
+    const workerEnv = {
+      ...env,
+      WORKER_PORT: "0",
+      N_JOBS_PER_WORKER: env["N_JOBS_PER_WORKER"] ?? "10",
+      WORKER_NICENESS: env["WORKER_NICENESS"] ?? "5",
+    };
     await Promise.all([
       this.#startProcess("gateway", PROGRAMS.gateway, gatewayEnv),
       ...Array.from({ length: this.#options.choice.workers }, (_, index) =>
