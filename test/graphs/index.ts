@@ -2,3 +2,5 @@ import { fileURLToPath } from "node:url";
 
 /** The langgraph.json of the graphs that tests run. */
 export const TEST_GRAPHS = fileURLToPath(new URL("langgraph.json", import.meta.url));
+/** One of a server that has lost them: `steps` is gone, `echo` cannot be loaded, the factory of `ask` fails. */
+export const UNUSABLE_GRAPHS = fileURLToPath(new URL("unusable.json", import.meta.url));

@@ -35,10 +35,16 @@ export function createApp(options: AppOptions): Express {
     const all = allowedOrigins.includes("*");
     app.use(cors({ origin: all ? "*" : [...allowedOrigins], credentials: !all, exposedHeaders: EXPOSED_HEADERS }));
   }
+  const probes = options.routes.filter((route) => route.access === "probe");
+  for (const route of probes) mount(app, route, options);
+  app.use(async (request, _response, next) => {
+    await options.authenticator.admit(request);
+    next();
+  });
   app.use(docsRouter());
   // Any content type: clients send JSON under none or under text/plain.
   app.use(express.text({ type: () => true, limit: options.maxBodyBytes, defaultCharset: "utf-8" }));
-  for (const route of options.routes) mount(app, route, options);
+  for (const route of options.routes) if (!probes.includes(route)) mount(app, route, options);
   app.use((request) => {
     throw new NotFound("route", `There is nothing at ${request.method} ${request.path.slice(0, 200)}`);
   });
@@ -50,8 +56,8 @@ function mount(app: Express, route: Route, { authenticator, maxJsonDepth }: AppO
   const path = route.path.replace(/\{(\w+)\}/g, ":$1");
   app[route.method](path, async (request, response) => {
     response.locals["endpoint"] = route.path;
-    const principal =
-      route.access === "open" ? { tenantId: "", keyId: undefined } : await authenticator.authenticate(request);
+    const needsKey = (route.access ?? "key") === "key";
+    const principal = needsKey ? await authenticator.authenticate(request) : { tenantId: "", keyId: undefined };
     const { params, query, body } = parseRequest(route, request, maxJsonDepth);
     await route.handle({ principal, params, query, body, request, response, clientGone: whenGone(response) });
   });

@@ -99,7 +99,7 @@ try {
         const run = await getRunStatus(pool, tenantId, runId);
         return run === undefined ? { live: false, attempt: 1 } : { live: !isFinal(run.status), attempt: run.attempt };
       },
-      missingEnd: (tenantId, runId, attempt) => missingEnd({ pool, states }, tenantId, runId, attempt),
+      missingEnd: (tenantId, runId, attempt) => missingEnd({ pool, states, logger }, tenantId, runId, attempt),
     },
   });
   const streams = new OpenStreams(metrics);
@@ -188,10 +188,13 @@ try {
       stopping = true;
       const closed = new Promise((resolve) => server.close(resolve));
       streams.endAll();
-      server.closeIdleConnections();
+      endedRuns.endAll();
+      // A kept-alive connection is idle only when its answer is out, which may be after this.
+      const idle = setInterval(() => server.closeIdleConnections(), 100);
       const patience = setTimeout(() => server.closeAllConnections(), (config.SHUTDOWN_GRACE_SECS - 5) * 1000);
       await closed;
       clearTimeout(patience);
+      clearInterval(idle);
       await lifecycle.stop();
     },
   });

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { errorBody } from "@flotilla/shared/protocol/responses";
 import { VERSION } from "@flotilla/shared/version";
 import type { Route, RouteAnswer } from "./http/route.ts";
 
@@ -32,6 +33,13 @@ function describeRoute(route: Route, schemas: Schemas): unknown {
   const parameters = [
     ...describeParameters("path", route.params, schemas),
     ...describeParameters("query", route.query, schemas),
+    ...Object.entries(route.headers ?? {}).map(([name, description]) => ({
+      name,
+      in: "header",
+      required: false,
+      description,
+      schema: { type: "string" },
+    })),
   ];
   return {
     operationId: `${route.method}_${route.path.replace(/[^a-z]+/gi, "_")}`.replace(/_+/g, "_").replace(/_$/, ""),
@@ -44,9 +52,26 @@ function describeRoute(route: Route, schemas: Schemas): unknown {
           requestBody: { required: true, content: { "application/json": { schema: jsonSchema(route.body, schemas) } } },
         }),
     responses: Object.fromEntries(
-      Object.entries(route.answers).map(([status, answer]) => [status, describeAnswer(answer, schemas)]),
+      Object.entries({ ...commonAnswers(route), ...route.answers }).map(([status, answer]) => [
+        status,
+        describeAnswer(answer, schemas),
+      ]),
     ),
     ...(route.access === "open" ? {} : { security: [{ bearer: [] }, { apiKey: [] }, {}] }),
+  };
+}
+
+/** What is answered before a route has a say, or when Postgres does not. A route may say more about a status. */
+function commonAnswers({ access = "key", params, query, body }: Route): Record<number, RouteAnswer> {
+  const refused = (description: string): RouteAnswer => ({ description, schema: errorBody });
+  const takesValues = params !== undefined || query !== undefined || body !== undefined;
+  return {
+    ...(body === undefined ? {} : { 400: refused("The body is not JSON, or contradicts the request") }),
+    ...(access === "key" ? { 401: refused("There is no valid API key") } : {}),
+    ...(access === "probe" ? {} : { 403: refused("The request comes from where nobody may come") }),
+    ...(body === undefined ? {} : { 413: refused("The body is larger than MAX_BODY_BYTES") }),
+    ...(takesValues ? { 422: refused("A value is not valid") } : {}),
+    ...(access === "key" ? { 503: refused("Postgres does not answer; try again") } : {}),
   };
 }
 

@@ -106,6 +106,12 @@ export class Unavailable extends AppError {
   readonly httpStatus = 503;
 }
 
+/** The server knows the graph but cannot make it: its module failed to load, or its factory gave no graph. `cause` says why, for the log. */
+export class GraphNotLoaded extends AppError {
+  readonly code = "graph_not_loaded";
+  readonly httpStatus = 503;
+}
+
 /** A write carried an attempt that is not the run's any more: another worker holds it, or it has ended. */
 export class LeaseLost extends AppError {
   readonly code = "lease_lost";

@@ -18,11 +18,14 @@ const STREAM_MODES = ["values", "updates", "messages-tuple", "custom"];
 
 const tag = "graphs";
 const params = z.object({ graph: graphId });
+const IDEMPOTENCY = { "Idempotency-Key": "The same key with the same body, within 24 hours, gives the same run" };
+const PREFER = { Prefer: "wait=N: seconds to wait for the end, as the query's wait" };
 const error = (description: string) => ({ description, schema: errorBody });
 const refusals = {
   404: error("There is no such graph, or no such thread"),
   409: error("The thread's state does not allow it"),
   422: error("A value is not valid"),
+  503: error("The graph could not be loaded (`graph_not_loaded`), or Postgres does not answer (`unavailable`)"),
 };
 const submitted = {
   200: { description: "The run ended within the wait", schema: callResult },
@@ -48,10 +51,11 @@ export function graphRoutes(gateway: Gateway): Route[] {
       summary: "Submit a run; with Prefer: wait=N, wait for its result",
       params,
       query: waitQuery,
+      headers: { ...IDEMPOTENCY, ...PREFER },
       body: invokeBody,
       answers: submitted,
       async handle(context) {
-        registry.require(context.params.graph);
+        registry.requireLoaded(context.params.graph);
         const caller = {
           principal: context.principal,
           graphId: context.params.graph,
@@ -67,10 +71,11 @@ export function graphRoutes(gateway: Gateway): Route[] {
       summary: "Answer the question that a thread waits for",
       params,
       query: waitQuery,
+      headers: { ...IDEMPOTENCY, ...PREFER },
       body: resumeBody,
       answers: submitted,
       async handle(context) {
-        registry.require(context.params.graph);
+        registry.requireLoaded(context.params.graph);
         const caller = {
           principal: context.principal,
           graphId: context.params.graph,
@@ -86,12 +91,13 @@ export function graphRoutes(gateway: Gateway): Route[] {
       summary: "Submit a run and follow its events",
       params,
       body: invokeBody,
+      headers: IDEMPOTENCY,
       answers: {
         200: { description: "Server-Sent Events from the run's first event on", contentType: "text/event-stream" },
         ...refusals,
       },
       async handle(context) {
-        registry.require(context.params.graph);
+        registry.requireLoaded(context.params.graph);
         const caller = {
           principal: context.principal,
           graphId: context.params.graph,
@@ -109,7 +115,7 @@ export function graphRoutes(gateway: Gateway): Route[] {
       query: z.object({ thread_id: threadId, checkpoint_id: checkpointId.optional(), subgraphs: queryFlag.optional() }),
       answers: { 200: { description: "The state", schema: threadState }, ...refusals },
       async handle({ principal, params: { graph }, query, response }) {
-        registry.require(graph);
+        registry.requireLoaded(graph);
         await states.requireThread(principal.tenantId, query.thread_id, graph);
         const options = { checkpointId: query.checkpoint_id, subgraphs: query.subgraphs };
         response.json(await states.read(principal.tenantId, query.thread_id, graph, options));
@@ -132,7 +138,7 @@ export function graphRoutes(gateway: Gateway): Route[] {
         ...refusals,
       },
       async handle({ principal, params: { graph }, query, body, response }) {
-        registry.require(graph);
+        registry.requireLoaded(graph);
         const thread = threadIdOf(body.thread_id, query.thread_id);
         if (thread === "mismatch") throw new BadRequest("thread_id in the body and in the query differ");
         const state = await states.update({
@@ -166,7 +172,7 @@ export function graphRoutes(gateway: Gateway): Route[] {
         ...refusals,
       },
       async handle({ principal, params: { graph }, query, response }) {
-        registry.require(graph);
+        registry.requireLoaded(graph);
         await states.requireThread(principal.tenantId, query.thread_id, graph);
         const history = await states.history(principal.tenantId, query.thread_id, graph, {
           limit: query.limit,

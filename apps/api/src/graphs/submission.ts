@@ -32,7 +32,7 @@ export function submissionOf(body: InvokeBody, caller: Caller, defaultModes: str
       input: body.input ?? null,
       ...(body.checkpoint_id === undefined ? {} : { checkpoint_id: body.checkpoint_id }),
     },
-    metadata: body.metadata ?? {},
+    metadata: metadataOf(body),
     strategy: body.multitask_strategy ?? "enqueue",
     resume: undefined,
   };
@@ -45,7 +45,7 @@ export function resumeOf(body: ResumeBody, caller: Caller, defaultModes: string[
     ...caller,
     threadId: body.thread_id,
     kwargs: { ...optionsOf(body, defaultModes), command: { ...command, resume: answer } },
-    metadata: body.metadata ?? {},
+    metadata: metadataOf(body),
     strategy: body.multitask_strategy ?? "enqueue",
     resume: addressedAnswer(answer, body.interrupt_id),
   };
@@ -61,10 +61,18 @@ function addressedAnswer(answer: unknown, interruptId: string | undefined): Subm
   return { kind: "only", answer };
 }
 
+/** LangGraph's own place for a run's metadata is its config; what the body says beside it wins. */
+function metadataOf({ config, metadata }: Pick<InvokeBody, "config" | "metadata">): Record<string, unknown> {
+  return { ...config?.metadata, ...metadata };
+}
+
 function optionsOf(body: Omit<InvokeBody, "input">, defaultModes: string[]): RunKwargs {
   const configurable = withoutServerKeys(body.config?.configurable ?? {});
   const given: Partial<RunKwargs> = {};
-  if (body.config !== undefined) given.config = compact({ ...body.config, configurable });
+  if (body.config !== undefined) {
+    const { metadata: _metadata, ...config } = body.config;
+    given.config = compact({ ...config, configurable });
+  }
   if (body.context !== undefined) given.context = body.context;
   if (body.durability !== undefined) given.durability = body.durability;
   if (body.stream_subgraphs !== undefined) given.stream_subgraphs = body.stream_subgraphs;

@@ -46,6 +46,19 @@ export class Authenticator {
     return principal;
   }
 
+  /**
+   * Whether anything at all is shown: on a server without keys not even its description goes to a foreign page or name. Local
+   * requests are told apart without Postgres, so that they are answered while it is away.
+   * @throws Forbidden
+   */
+  async admit(request: Request): Promise<void> {
+    try {
+      this.#requireLocal(request);
+    } catch (error) {
+      if (!(await this.hasKeys().catch(() => false))) throw error;
+    }
+  }
+
   async hasKeys(): Promise<boolean> {
     const now = Date.now();
     if (this.#keys === undefined || this.#keys.until < now) {

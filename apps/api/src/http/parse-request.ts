@@ -14,7 +14,7 @@ export interface ParsedRequest {
 
 /**
  * The request's parts by the route's schemas.
- * @throws BadRequest for a body that is not JSON or too deep; InvalidRequest with the path of every problem.
+ * @throws BadRequest for a body that is not JSON, and for JSON in body or query that is too deep; InvalidRequest with the path of every problem.
  */
 export function parseRequest(route: Route, request: TextRequest, maxDepth: number): ParsedRequest {
   const problems: Problem[] = [];
@@ -32,6 +32,7 @@ export function parseRequest(route: Route, request: TextRequest, maxDepth: numbe
     query: part("query", route.query, request.query),
     body: part("body", route.body, route.body === undefined ? undefined : parseBody(request.body, maxDepth)),
   };
+  for (const value of Object.values(parsed.query ?? {})) checkShape(value, maxDepth, "The query");
   if (problems.length === 0) return parsed;
   const text = problems.map(({ path, message }) => `${path}: ${message}`).join("; ");
   throw new InvalidRequest(`The request is not valid: ${text}`, problems);
@@ -46,19 +47,19 @@ function parseBody(text: unknown, maxDepth: number): unknown {
   } catch {
     throw new BadRequest("The body is not JSON");
   }
-  checkShape(value, maxDepth);
+  checkShape(value, maxDepth, "The body");
   return value;
 }
 
 /** Refuses what is nested too deep, and keys that would reach a prototype in code that is less careful than ours. */
-function checkShape(root: unknown, maxDepth: number): void {
+function checkShape(root: unknown, maxDepth: number, what: string): void {
   let level: object[] = typeof root === "object" && root !== null ? [root] : [];
   for (let depth = 1; level.length > 0; depth++) {
-    if (depth > maxDepth) throw new BadRequest(`The body is nested deeper than ${maxDepth} levels`);
+    if (depth > maxDepth) throw new BadRequest(`${what} is nested deeper than ${maxDepth} levels`);
     const next: object[] = [];
     for (const value of level) {
       if (Object.hasOwn(value, "__proto__"))
-        throw new BadRequest('The body has a key "__proto__", which is not allowed');
+        throw new BadRequest(`${what} has a key "__proto__", which is not allowed`);
       for (const inner of Object.values(value))
         if (typeof inner === "object" && inner !== null) next.push(inner as object);
     }

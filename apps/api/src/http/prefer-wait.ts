@@ -8,14 +8,13 @@ export const waitQuery = z.object({
   wait: z.coerce
     .number()
     .min(0)
-    .max(MAX_WAIT_SECONDS)
     .optional()
-    .meta({ description: "Seconds to wait for the end, at most 300; as Prefer: wait=N" }),
+    .meta({ description: "Seconds to wait for the end; more than 300 are taken as 300. As Prefer: wait=N" }),
 });
 
 /** Seconds to wait: `?wait=N`, else `Prefer: wait=N` (RFC 7240), at most 300; 0 when neither says anything useful. */
 export function waitSeconds(request: Request, query: z.output<typeof waitQuery>): number {
-  if (query.wait !== undefined) return query.wait;
+  if (query.wait !== undefined) return Math.min(query.wait, MAX_WAIT_SECONDS);
   const prefer = request.headers["prefer"];
   const text = Array.isArray(prefer) ? prefer.join(",") : (prefer ?? "");
   const wait = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?/i.exec(text)?.[1];

@@ -1,5 +1,12 @@
 import type { ErrorRequestHandler, Response } from "express";
-import { AppError, BadRequest, InvalidRequest, PayloadTooLarge, Unavailable } from "@flotilla/shared/errors";
+import {
+  AppError,
+  BadRequest,
+  GraphNotLoaded,
+  InvalidRequest,
+  PayloadTooLarge,
+  Unavailable,
+} from "@flotilla/shared/errors";
 import { isConnectionFailure } from "@flotilla/shared/postgres/pg-error";
 import type { Logger } from "@flotilla/shared/process/logger";
 
@@ -16,7 +23,9 @@ export function renderErrors(logger: Logger): ErrorRequestHandler {
       response.destroy();
       return;
     }
-    if (error?.httpStatus === 503) response.setHeader("retry-after", "1");
+    if (error instanceof GraphNotLoaded) logger.error({ err: error.cause ?? error }, error.message);
+    // A graph that cannot be loaded is not there a second later either.
+    else if (error?.httpStatus === 503) response.setHeader("retry-after", "1");
     if (error?.httpStatus === 401) response.setHeader("www-authenticate", "Bearer");
     sendError(response, error);
   };

@@ -33,11 +33,16 @@ export interface Route<
   path: string;
   summary: string;
   tag: string;
-  /** `open` answers without a key. */
-  access?: "open" | "key";
+  /**
+   * `open` answers without a key, though not to a request from where nobody may come (`Authenticator.admit`); `probe` answers
+   * whoever reaches the port, as load balancers and scrapers call by address.
+   */
+  access?: "probe" | "open" | "key";
   params?: P;
   query?: Q;
   body?: B;
+  /** Headers that the route looks at, for the description: name and what it says. */
+  headers?: Record<string, string>;
   answers: Record<number, RouteAnswer>;
   handle(context: RouteContext<z.output<P>, z.output<Q>, z.output<B>>): Promise<void> | void;
 }

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { Conflict, NotFound } from "@flotilla/shared/errors";
+import { Conflict, messageOf, NotFound } from "@flotilla/shared/errors";
 import type { Pool } from "@flotilla/shared/postgres/pool";
 import type { Failpoint } from "@flotilla/shared/process/failpoints";
+import type { Logger } from "@flotilla/shared/process/logger";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 import { cancelRun as recordCancel, settleRun } from "@flotilla/shared/runs/run-queries";
 import { deleteThread as eraseThread } from "@flotilla/shared/threads/thread-queries";
@@ -16,6 +17,7 @@ export interface CancelDeps {
   signals: RunSignals;
   states: ThreadStates;
   failpoint: Failpoint;
+  logger: Logger;
 }
 
 export interface RunAddress {
@@ -42,12 +44,21 @@ export async function cancelRun(
     throw new NotFound("run", `Run ${run.runId} does not exist on thread "${run.threadId}"`);
   if (outcome.outcome === "asked") deps.signals.cancelled(run.runId, "running");
   if (outcome.outcome === "cancelled") {
-    // A run that had begun, this one or one before, left a state that nobody has written to the thread's row yet.
-    if (outcome.stale) await deps.states.refreshStale(run.tenantId, run.threadId);
+    if (outcome.stale) await refreshThread(deps, run);
     deps.signals.cancelled(run.runId, "pending");
     await deps.queue.enqueue(outcome.next);
   }
   return outcome.outcome !== "asked";
+}
+
+/**
+ * A run that had begun, this one or one before, left a state that nobody has written to the thread's row yet. The cancel is
+ * committed: a graph that cannot be used changes nothing about it, and the row stays stale for maintenance to try again.
+ */
+async function refreshThread({ states, logger }: CancelDeps, { tenantId, threadId, runId }: RunAddress): Promise<void> {
+  await states.refreshStale(tenantId, threadId).catch((error: unknown) => {
+    logger.warn({ run_id: runId, err: messageOf(error) }, "the state of a cancelled run's thread could not be read");
+  });
 }
 
 /** A client that lost its connection has this long to come back, in ms. */

@@ -6,11 +6,12 @@ type Wake = (result?: string) => void;
 const UUID_LENGTH = 36;
 
 /**
- * Tells requests that wait on this gateway that their run has ended. One subscription for all of them. A message may be lost,
+ * Tells requests that wait on this gateway that their run has ended, or that the gateway goes away. One subscription for all of them. A message may be lost,
  * so each also looks at the row from time to time.
  */
 export class EndedRuns {
   readonly #waiting = new Map<string, Set<Wake>>();
+  #closing = false;
 
   /** @returns once Redis has confirmed the subscription, or is known to be away. */
   static async follow(wakeUps: WakeUps, prefix: string): Promise<EndedRuns> {
@@ -28,11 +29,22 @@ export class EndedRuns {
     };
   }
 
+  get isClosing(): boolean {
+    return this.#closing;
+  }
+
+  /** Ends all waits, also those that begin from now on: whoever waits is answered with what is known. */
+  endAll(): void {
+    this.#closing = true;
+    this.#wakeAll();
+  }
+
+  #wakeAll(): void {
+    for (const wakes of this.#waiting.values()) for (const wake of [...wakes]) wake();
+  }
+
   #onMessage(message: string): void {
-    if (message === RECONNECTED) {
-      for (const wakes of this.#waiting.values()) for (const wake of [...wakes]) wake();
-      return;
-    }
+    if (message === RECONNECTED) return this.#wakeAll();
     const runId = message.slice(0, UUID_LENGTH);
     const result = message.length > UUID_LENGTH + 1 ? message.slice(UUID_LENGTH + 1) : undefined;
     for (const wake of [...(this.#waiting.get(runId) ?? [])]) wake(result);

@@ -6,7 +6,8 @@ import { listenForEnd, type WaitDeps } from "./wait-for-run.ts";
 const KEEP_ALIVE_MS = 2_000;
 
 /**
- * Answers 200 at once and sends the final state when the run ends.
+ * Answers 200 at once and sends the final state when the run ends. When this gateway goes away before, the answer ends without
+ * a state, as white space alone: there is none to tell, and the client asks again.
  * @returns false when the client went away before.
  */
 export async function joinRun(
@@ -23,7 +24,10 @@ export async function joinRun(
   const keepAlive = setInterval(() => response.write("\n"), KEEP_ALIVE_MS);
   try {
     const end = await wait.end(run.tenantId, clientGone);
-    if (end === undefined) return false;
+    if (end === undefined) {
+      response.end();
+      return !clientGone.aborted;
+    }
     response.end(JSON.stringify(end === "gone" ? {} : finalOutput(end)));
     return true;
   } finally {

@@ -3,6 +3,7 @@ import { NotFound } from "@flotilla/shared/errors";
 import { streamModes } from "@flotilla/shared/protocol/graph-call";
 import { runId, threadId } from "@flotilla/shared/protocol/ids";
 import { limit, offset, queryFlag, queryJson, queryList } from "@flotilla/shared/protocol/query";
+import { storableText } from "@flotilla/shared/protocol/text";
 import { errorBody, runBody, runStatus } from "@flotilla/shared/protocol/responses";
 import { getRun, listRuns } from "@flotilla/shared/runs/run-queries";
 import type { Run } from "@flotilla/shared/runs/run";
@@ -42,7 +43,7 @@ export function runRoutes(gateway: Gateway): Route[] {
         offset: offset.default(0),
         status: z.preprocess((value) => value || undefined, runStatus.optional()),
         metadata: queryJson.optional(),
-        select: queryList(z.string().max(64)).optional(),
+        select: queryList(storableText.max(64)).optional(),
       }),
       answers: { 200: { description: "The runs", schema: z.array(runBody) }, ...missing },
       async handle({ principal: { tenantId }, params: { thread_id }, query, response }) {
@@ -70,12 +71,14 @@ export function runRoutes(gateway: Gateway): Route[] {
       summary: "Join a run's stream; with Last-Event-ID, after that event",
       params: run,
       query: z.object({ stream_mode: queryList(streamModes).optional(), cancel_on_disconnect: queryFlag.optional() }),
+      headers: { "Last-Event-ID": "The id of the last event that was seen: only what comes after it is sent" },
       answers: {
         200: { description: "Server-Sent Events: what is kept, then what comes", contentType: "text/event-stream" },
         ...missing,
       },
       async handle({ principal: { tenantId }, params, query, request, response }) {
         const found = await requireRun(tenantId, params);
+        if (request.method === "HEAD") return void response.set("content-type", "text/event-stream").end();
         await supplyEndOfOldRun(gateway, tenantId, found);
         const tail = await tails.open(params.run_id, tenantId);
         const path = runPath({ threadId: params.thread_id, runId: params.run_id });
@@ -101,8 +104,9 @@ export function runRoutes(gateway: Gateway): Route[] {
       params: run,
       query: z.object({ cancel_on_disconnect: queryFlag.optional() }),
       answers: { 200: { description: 'The final state; {"__error__": …} for a run that failed' }, ...missing },
-      async handle({ principal: { tenantId }, params, query, response, clientGone }) {
+      async handle({ principal: { tenantId }, params, query, request, response, clientGone }) {
         await requireRun(tenantId, params);
+        if (request.method === "HEAD") return void response.type("json").end();
         const ended = await joinRun(gateway, response, { tenantId, ...params }, clientGone);
         if (!ended && query.cancel_on_disconnect === true) {
           await cancelAbandoned(gateway, { tenantId, threadId: params.thread_id, runId: params.run_id });
@@ -118,7 +122,7 @@ export function runRoutes(gateway: Gateway): Route[] {
       query: z.object({
         wait: queryFlag.optional(),
         action: z.enum(["interrupt", "rollback"]).default("interrupt"),
-        reason: z.string().max(1000).optional(),
+        reason: storableText.max(1000).optional(),
       }),
       answers: {
         202: { description: "The cancel is recorded" },
@@ -134,8 +138,8 @@ export function runRoutes(gateway: Gateway): Route[] {
         });
         if (wait === undefined) return void response.status(202).end();
         if (ended) wait.close();
-        else await wait.end(tenantId, clientGone);
-        response.status(204).end();
+        const stopped = ended || (await wait.end(tenantId, clientGone)) !== undefined;
+        response.status(stopped ? 204 : 202).end();
       },
     }),
     route({

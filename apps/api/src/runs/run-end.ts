@@ -1,4 +1,6 @@
+import { isConnectionFailure } from "@flotilla/shared/postgres/pg-error";
 import type { Pool } from "@flotilla/shared/postgres/pool";
+import type { Logger } from "@flotilla/shared/process/logger";
 import { getRunEnd, type RunEnd } from "@flotilla/shared/runs/run-queries";
 import { isFinal, type RunError, type RunStatus } from "@flotilla/shared/runs/run";
 import type { ThreadStates } from "../threads/thread-state.ts";
@@ -15,6 +17,7 @@ export interface EndedRun {
 export interface RunEndDeps {
   pool: Pool;
   states: ThreadStates;
+  logger: Logger;
 }
 
 /** @returns the end; `live` while there is none; `gone` when the row does not exist (any more): a rollback deletes it. */
@@ -34,14 +37,22 @@ export async function readRunEnd(
   };
 }
 
-/** The thread's row has the values of the run that ended last; those of an earlier one are in its last checkpoint. */
+/**
+ * The thread's row has the values of the run that ended last; those of an earlier one are in its last checkpoint. They are
+ * empty when the graph that has to read them cannot be used (any more): the run has ended all the same, and nobody may wait
+ * for that to change. Only an absent Postgres is worth a wait.
+ */
 async function valuesOf(
-  { states }: RunEndDeps,
+  { states, logger }: RunEndDeps,
   tenantId: string,
   runId: string,
   end: RunEnd,
 ): Promise<Pick<EndedRun, "values" | "interrupts">> {
   if (end.is_current) return { values: end.values ?? {}, interrupts: Object.values(end.interrupts ?? {}).flat() };
-  const state = await states.ofRun(tenantId, runId);
+  const state = await states.ofRun(tenantId, runId).catch((error: unknown) => {
+    if (isConnectionFailure(error)) throw error;
+    logger.warn({ run_id: runId, err: error }, "the values of an ended run cannot be read");
+    return undefined;
+  });
   return { values: state?.values ?? {}, interrupts: state?.interrupts ?? [] };
 }

@@ -1,3 +1,4 @@
+import { isConnectionFailure } from "@flotilla/shared/postgres/pg-error";
 import { once } from "@flotilla/shared/events/waiting";
 import type { EndedRuns } from "./ended-runs.ts";
 import { readRunEnd, type EndedRun, type RunEndDeps } from "./run-end.ts";
@@ -11,7 +12,7 @@ export interface WaitDeps extends RunEndDeps {
 
 /** A wait that listens already: begin before the run can start, await later. */
 export interface RunWait {
-  /** Resolves with the end, or undefined when the signal is aborted before. */
+  /** Resolves with the end, or undefined when the signal is aborted or this gateway goes away before. */
   end(tenantId: string, signal: AbortSignal): Promise<EndedRun | "gone" | undefined>;
   close(): void;
 }
@@ -30,20 +31,27 @@ export function listenForEnd(deps: WaitDeps, runId: string, mayHaveEnded = false
     close: stop,
     async end(tenantId, signal) {
       try {
-        while (!signal.aborted) {
-          if (!ended) await wakeOrPoll((wake) => (notify = wake), signal);
-          if (signal.aborted) return undefined;
+        // A gateway that goes away looks at the row once more: what has ended meanwhile is told.
+        do {
+          if (!ended && !deps.endedRuns.isClosing) await wakeOrPoll((wake) => (notify = wake), signal);
           if (told !== undefined) return told;
+          if (signal.aborted) return undefined;
           ended = false;
-          const end = await readRunEnd(deps, tenantId, runId).catch(() => "live" as const); // Postgres is away: wait on
+          const end = await readRunEnd(deps, tenantId, runId).catch(liveWhileAway);
           if (end !== "live") return end;
-        }
+        } while (!deps.endedRuns.isClosing);
         return undefined;
       } finally {
         stop();
       }
     },
   };
+}
+
+/** While Postgres is away the run counts as live: its end is asked for again. Anything else would only be waited for in vain. */
+function liveWhileAway(error: unknown): "live" {
+  if (isConnectionFailure(error)) return "live";
+  throw error;
 }
 
 async function wakeOrPoll(register: (wake: () => void) => void, signal: AbortSignal): Promise<void> {

@@ -5,12 +5,12 @@ import * as z from "zod";
 import type { Registry } from "prom-client";
 import { messageOf } from "@flotilla/shared/errors";
 import type { ClockCheck } from "@flotilla/shared/postgres/clock";
-import { requireSchema } from "@flotilla/shared/postgres/migrate";
 import { queryFlag } from "@flotilla/shared/protocol/query";
 import { VERSION } from "@flotilla/shared/version";
 import { errorBody } from "@flotilla/shared/protocol/responses";
 import type { Gateway } from "../gateway.ts";
 import { route, type Route } from "../http/route.ts";
+import { DatabaseCheck } from "./database-check.ts";
 
 export interface SystemParts {
   gateway: Gateway;
@@ -36,12 +36,13 @@ export function systemRoutes({
   openApi,
 }: SystemParts): Route[] {
   const { pool, redis, logger } = gateway;
+  const database = new DatabaseCheck(pool);
   return [
     route({
       method: "get",
       path: "/health",
       tag,
-      access: "open",
+      access: "probe",
       summary: "Whether the process lives",
       answers: { 200: { description: "It does", schema: status } },
       handle: ({ response }) => void response.json({ status: "healthy", version: VERSION }),
@@ -50,7 +51,7 @@ export function systemRoutes({
       method: "get",
       path: "/ready",
       tag,
-      access: "open",
+      access: "probe",
       summary: "Whether requests should come here",
       answers: {
         200: { description: "ready; degraded without Redis, as runs are accepted all the same", schema: status },
@@ -59,7 +60,7 @@ export function systemRoutes({
       async handle({ response }) {
         if (isStopping()) return void response.status(503).json({ status: "stopping" });
         try {
-          await requireSchema(pool);
+          await database.require();
         } catch (error) {
           logger.warn({ err: messageOf(error) }, "not ready");
           return void response.status(503).json({ status: "unready" });
@@ -72,15 +73,15 @@ export function systemRoutes({
       method: "get",
       path: "/ok",
       tag,
-      access: "open",
+      access: "probe",
       summary: "LangGraph's health check",
       query: z.object({ check_db: queryFlag.optional() }),
       answers: {
         200: { description: "It is", schema: z.object({ ok: z.literal(true) }) },
-        500: { description: "The database does not answer", schema: errorBody },
+        503: { description: "With check_db: Postgres does not answer, or its schema is old", schema: errorBody },
       },
       async handle({ query, response }) {
-        if (query.check_db === true) await pool.query("select 1");
+        if (query.check_db === true) await database.require();
         response.json({ ok: true });
       },
     }),
@@ -103,7 +104,7 @@ export function systemRoutes({
       method: "get",
       path: "/metrics",
       tag,
-      access: metricsPublic ? "open" : "key",
+      access: metricsPublic ? "probe" : "key",
       summary: "Prometheus metrics",
       answers: { 200: { description: "Text in Prometheus' format", contentType: "text/plain" } },
       async handle({ response }) {
@@ -137,8 +138,10 @@ const START = `window.ui = SwaggerUIBundle({ url: "openapi.json", dom_id: "#swag
 export function docsRouter(): Router {
   const router = express.Router();
   const assets = dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
-  router.get("/docs", (_request, response) => {
+  router.get("/docs", (request, response) => {
     response.locals["endpoint"] = "/docs";
+    // The page's links are relative, for a proxy that serves the API under a path of its own: they need the page's one address.
+    if (request.path.endsWith("/")) return response.redirect(308, "../docs");
     // Swagger UI sets styles by script and shows images from data URLs.
     response.set(
       "content-security-policy",

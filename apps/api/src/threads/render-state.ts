@@ -11,6 +11,9 @@ export interface ThreadState {
   created_at: string | null;
   checkpoint: CheckpointAddress | null;
   parent_checkpoint: CheckpointAddress | null;
+  /** The two addresses once more, as LangGraph's own snapshots have them. */
+  config: CheckpointConfig | null;
+  parent_config: CheckpointConfig | null;
 }
 
 export interface CheckpointAddress {
@@ -20,11 +23,18 @@ export interface CheckpointAddress {
   checkpoint_map: unknown;
 }
 
+/** Nothing else of a config is shown: what graphs put into `configurable` may be secret. */
+interface CheckpointConfig {
+  configurable: Pick<CheckpointAddress, "thread_id" | "checkpoint_ns" | "checkpoint_id">;
+}
+
 type Config = StateSnapshot["config"] | undefined;
 type Task = StateSnapshot["tasks"][number];
 
 export function toThreadState(snapshot: StateSnapshot): ThreadState {
   const stored = snapshot.createdAt !== undefined;
+  const checkpoint = stored ? toCheckpoint(snapshot.config) : null;
+  const parent = toCheckpoint(snapshot.parentConfig);
   return {
     values: toWire(snapshot.values),
     next: [...snapshot.next],
@@ -32,8 +42,10 @@ export function toThreadState(snapshot: StateSnapshot): ThreadState {
     interrupts: Object.values(interruptsByTask(snapshot)).flat() as ThreadState["interrupts"],
     metadata: stored ? ((toWire(snapshot.metadata) as Record<string, unknown> | undefined) ?? {}) : null,
     created_at: snapshot.createdAt ?? null,
-    checkpoint: stored ? toCheckpoint(snapshot.config) : null,
-    parent_checkpoint: toCheckpoint(snapshot.parentConfig),
+    checkpoint,
+    parent_checkpoint: parent,
+    config: toConfig(checkpoint),
+    parent_config: toConfig(parent),
   };
 }
 
@@ -66,6 +78,12 @@ function errorText(error: unknown): string {
 function subgraphAddress(config: NonNullable<Config>): unknown {
   const { thread_id, checkpoint_ns } = config.configurable ?? {};
   return { thread_id, checkpoint_ns };
+}
+
+function toConfig(checkpoint: CheckpointAddress | null): CheckpointConfig | null {
+  if (checkpoint === null) return null;
+  const { checkpoint_map: _map, ...configurable } = checkpoint;
+  return { configurable };
 }
 
 export function toCheckpoint(config: Config): CheckpointAddress | null {

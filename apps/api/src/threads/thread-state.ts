@@ -1,10 +1,12 @@
 import { InvalidUpdateError, type StateSnapshot } from "@langchain/langgraph";
-import { Conflict, InvalidRequest, messageOf, NotFound } from "@flotilla/shared/errors";
-import type { GraphRegistry } from "@flotilla/shared/graphs/graph-registry";
+import { AppError, Conflict, GraphNotLoaded, InvalidRequest, messageOf, NotFound } from "@flotilla/shared/errors";
+import type { CompiledGraph, GraphRegistry } from "@flotilla/shared/graphs/graph-registry";
 import { EditSaver, ThreadSaver } from "@flotilla/shared/graphs/checkpoints/thread-saver";
-import type { Pool, PoolClient } from "@flotilla/shared/postgres/pool";
+import type { Pool, PoolClient, Queryable } from "@flotilla/shared/postgres/pool";
 import { inTransaction } from "@flotilla/shared/postgres/transaction";
 import { getThread, lockThread, storeEditedState, type Thread } from "@flotilla/shared/threads/thread-queries";
+import { getRun, listRuns } from "@flotilla/shared/runs/run-queries";
+import type { Run } from "@flotilla/shared/runs/run";
 import { getCheckpointOfRun } from "@flotilla/shared/graphs/checkpoints/checkpoint-queries";
 import { interruptsByTask, toThreadState, type ThreadState } from "./render-state.ts";
 
@@ -15,6 +17,14 @@ export interface StateEdit {
   values: unknown;
   asNode: string | undefined;
   checkpointId: string | undefined;
+}
+
+/** What a graph is bound for: a thread, or one run of it. */
+interface GraphUse {
+  tenantId: string;
+  threadId: string;
+  graphId: string;
+  runId?: string | undefined;
 }
 
 /** Reads and edits of thread state, through the compiled graph: what comes next and what a value means only it knows. */
@@ -35,15 +45,31 @@ export class ThreadStates {
     return thread;
   }
 
+  /**
+   * The graph as the run has it, or else as the thread's latest run has it: a factory is called with the `configurable` of
+   * that run. What a factory throws is no failure of ours to be waited out, whatever it looks like.
+   * @throws GraphNotLoaded also for a factory that fails.
+   */
+  async #bind(db: Queryable, saver: ThreadSaver, use: GraphUse): Promise<CompiledGraph> {
+    const config = this.#registry.isFactory(use.graphId) ? await configOf(db, use) : {};
+    return this.#registry.bind(use.graphId, saver, config).catch((error: unknown) => {
+      if (error instanceof AppError) throw error;
+      throw new GraphNotLoaded(`The factory of graph "${use.graphId}" failed; the log of the server says why`, {
+        cause: error,
+      });
+    });
+  }
+
   /** @throws NotFound for a checkpoint that does not exist. */
   async read(
     tenantId: string,
     threadId: string,
     graphId: string,
-    options: { checkpointId?: string | undefined; subgraphs?: boolean | undefined } = {},
+    options: { checkpointId?: string | undefined; subgraphs?: boolean | undefined; runId?: string } = {},
   ): Promise<ThreadState> {
-    const graph = await this.#registry.bind(graphId, new ThreadSaver(this.#pool, tenantId));
-    const { checkpointId } = options;
+    const { checkpointId, runId } = options;
+    const use = { tenantId, threadId, graphId, runId };
+    const graph = await this.#bind(this.#pool, new ThreadSaver(this.#pool, tenantId), use);
     const configurable = {
       thread_id: threadId,
       ...(checkpointId === undefined ? {} : { checkpoint_id: checkpointId }),
@@ -63,7 +89,7 @@ export class ThreadStates {
     graphId: string,
     page: { limit: number; before?: string | undefined },
   ): Promise<ThreadState[]> {
-    const graph = await this.#registry.bind(graphId, new ThreadSaver(this.#pool, tenantId));
+    const graph = await this.#bind(this.#pool, new ThreadSaver(this.#pool, tenantId), { tenantId, threadId, graphId });
     const before = page.before === undefined ? {} : { before: { configurable: { checkpoint_id: page.before } } };
     const states: ThreadState[] = [];
     const config = { configurable: { thread_id: threadId, checkpoint_ns: "" } };
@@ -77,7 +103,7 @@ export class ThreadStates {
     const found = await getCheckpointOfRun(this.#pool, tenantId, runId);
     return found === undefined
       ? undefined
-      : this.read(tenantId, found.thread_id, found.graph_id, { checkpointId: found.checkpoint_id });
+      : this.read(tenantId, found.thread_id, found.graph_id, { checkpointId: found.checkpoint_id, runId });
   }
 
   /**
@@ -122,10 +148,8 @@ export class ThreadStates {
           "run_active",
           `A run of thread "${edit.threadId}" is active; its state cannot be edited meanwhile`,
         );
-      const graph = await this.#registry.bind(
-        edit.graphId,
-        new EditSaver(client, edit.tenantId, { graph_id: edit.graphId, thread_id: edit.threadId }),
-      );
+      const saver = new EditSaver(client, edit.tenantId, { graph_id: edit.graphId, thread_id: edit.threadId });
+      const graph = await this.#bind(client, saver, edit);
       const configurable = {
         thread_id: edit.threadId,
         ...(edit.checkpointId === undefined ? {} : { checkpoint_id: edit.checkpointId }),
@@ -145,6 +169,17 @@ export class ThreadStates {
       return storeSnapshot(client, edit.tenantId, edit.threadId, snapshot);
     });
   }
+}
+
+async function configOf(
+  db: Queryable,
+  { tenantId, threadId, runId }: GraphUse,
+): Promise<{ configurable: Record<string, unknown> }> {
+  const run: Run | undefined =
+    runId === undefined
+      ? (await listRuns(db, tenantId, threadId, { limit: 1, offset: 0 }))[0]
+      : await getRun(db, tenantId, threadId, runId);
+  return { configurable: run?.kwargs.config?.configurable ?? {} };
 }
 
 /** The thread's row as its checkpoints say. The caller holds it. */

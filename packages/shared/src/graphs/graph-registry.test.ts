@@ -67,7 +67,7 @@ test("a graph that cannot be loaded is named and does not take the others down",
   ).toEqual(["bad", "missing", "gone"]);
   const bad = await registry.bind("bad", new MemorySaver()).catch((error: unknown) => error as Error);
   expect(bad).toMatchObject({
-    message: expect.stringContaining('graph "bad" could not be loaded'),
+    message: expect.stringContaining('Graph "bad" could not be loaded'),
     cause: expect.stringMatching(/throws\.mjs.*no key/),
   });
   const missing = await registry.bind("missing", new MemorySaver()).catch((error: unknown) => error as Error);

@@ -1,7 +1,7 @@
 import type { RunnableConfig } from "@langchain/core/runnables";
 import type { BaseCheckpointSaver } from "@langchain/langgraph-checkpoint";
 import type { Pregel } from "@langchain/langgraph/pregel";
-import { messageOf, NotFound } from "../errors.ts";
+import { GraphNotLoaded, messageOf, NotFound } from "../errors.ts";
 import type { Logger } from "../process/logger.ts";
 import type { GraphConfig, GraphEntry } from "./langgraph-json.ts";
 import { loadModule } from "./load-module.ts";
@@ -66,24 +66,36 @@ export class GraphRegistry {
     }
   }
 
-  /**
-   * The graph with a saver of its own, without a change to the shared one: several runs use it at once.
-   * @throws NotFound for an unknown id; Error with the file and the reason for a graph that could not be loaded.
-   */
-  async bind(graphId: string, saver: BaseCheckpointSaver, config: RunnableConfig = {}): Promise<CompiledGraph> {
+  /** @throws NotFound as `require`; GraphNotLoaded, which names the graph and leaves file and reason to the log. */
+  requireLoaded(graphId: string): void {
+    this.#source(graphId);
+  }
+
+  /** Whether the graph is made for each use, from a config. */
+  isFactory(graphId: string): boolean {
+    return typeof this.#graphs.get(graphId)?.source === "function";
+  }
+
+  #source(graphId: string): CompiledGraph | GraphFactory {
     this.require(graphId);
     const { source, problem } = this.#graphs.get(graphId) as LoadedGraph;
-    if (source === undefined)
-      throw new GraphNotLoaded(`graph "${graphId}" could not be loaded; the log says why`, { cause: problem });
-    const graph = isCompiled(source) ? source : compile(await source(config));
-    if (graph === undefined) throw new GraphNotLoaded(`the factory of graph "${graphId}" returned no graph`);
+    if (source !== undefined) return source;
+    throw new GraphNotLoaded(`Graph "${graphId}" could not be loaded; the log of the server says why`, {
+      cause: problem,
+    });
+  }
+
+  /**
+   * The graph with a saver of its own, without a change to the shared one: several runs use it at once.
+   * @param config what a factory gets; it always finds a `configurable`, if an empty one.
+   * @throws NotFound for an unknown id; GraphNotLoaded; whatever a factory throws.
+   */
+  async bind(graphId: string, saver: BaseCheckpointSaver, config: RunnableConfig = {}): Promise<CompiledGraph> {
+    const source = this.#source(graphId);
+    const graph = isCompiled(source) ? source : compile(await source({ configurable: {}, ...config }));
+    if (graph === undefined) throw new GraphNotLoaded(`The factory of graph "${graphId}" returned no graph`);
     return Object.create(graph, { checkpointer: { value: saver, writable: true, enumerable: true } }) as CompiledGraph;
   }
-}
-
-/** A run on a graph whose module failed to load. */
-export class GraphNotLoaded extends Error {
-  override readonly name = "GraphNotLoaded";
 }
 
 async function loadGraph(entry: GraphEntry, logger: Logger): Promise<LoadedGraph> {

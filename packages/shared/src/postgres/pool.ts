@@ -20,6 +20,9 @@ export interface PoolOptions {
   preparedStatements?: boolean;
 }
 
+/** How much later than Postgres itself the client gives up a statement, in ms. */
+const GRACE_MS = 5_000;
+
 /** A client that never names a statement. */
 class UnnamedClient extends pg.Client {
   override query(...args: unknown[]): never {
@@ -35,6 +38,7 @@ class UnnamedClient extends pg.Client {
  * write would be an unhandled `error` event and end the process; with it, the write is an ordinary rejected promise.
  */
 export function createPool(options: PoolOptions): Pool {
+  const { statementTimeoutMs = 60_000 } = options;
   const pool = new pg.Pool({
     connectionString: options.databaseUrl,
     min: options.minSize,
@@ -43,7 +47,9 @@ export function createPool(options: PoolOptions): Pool {
     idleTimeoutMillis: 300_000,
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
-    statement_timeout: options.statementTimeoutMs ?? 60_000,
+    statement_timeout: statementTimeoutMs,
+    // A Postgres that is frozen, or behind a network that drops packets, does not time out its statements.
+    query_timeout: statementTimeoutMs + GRACE_MS,
     lock_timeout: 15_000,
     idle_in_transaction_session_timeout: options.idleInTransactionMs ?? 30_000,
     ...(options.preparedStatements === false ? { Client: UnnamedClient } : {}),

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { checkpointId, threadId } from "./ids.ts";
+import { storableText } from "./text.ts";
 
 /** Bodies of the small dialect, `/graphs/*`. Unknown fields are ignored; an explicit null on an optional field means absent. */
 
@@ -30,6 +31,7 @@ export const callConfig = z
     tags: absent(z.array(z.string().max(256)).max(100)),
     recursion_limit: absent(z.number().int().min(1).max(1_000_000)),
     configurable: absent(jsonObject),
+    metadata: absent(jsonObject).meta({ description: "goes under the run's own metadata" }),
   })
   .meta({ id: "CallConfig" });
 
@@ -68,7 +70,7 @@ export const resumeBody = z
   .object({
     thread_id: threadId,
     resume_data: anyJson.optional(),
-    interrupt_id: absent(z.string().min(1).max(128)),
+    interrupt_id: absent(storableText.min(1).max(128)),
     command: absent(commandInput),
     ...callOptions,
   })
@@ -90,7 +92,7 @@ export const updateStateBody = z
   .object({
     thread_id: absent(threadId),
     values: z.union([jsonObject, z.array(z.unknown()), z.null()]),
-    as_node: absent(z.string().min(1).max(256)),
+    as_node: absent(storableText.min(1).max(256)),
     checkpoint_id: absent(checkpointId),
   })
   .meta({ id: "UpdateStateBody" });

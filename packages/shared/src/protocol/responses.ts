@@ -71,6 +71,8 @@ const checkpointBody = z
   })
   .meta({ id: "Checkpoint" });
 
+const checkpointConfig = z.object({ configurable: checkpointBody.omit({ checkpoint_map: true }) });
+
 export const threadState = z
   .object({
     values: json,
@@ -81,6 +83,8 @@ export const threadState = z
     created_at: z.string().nullable(),
     checkpoint: checkpointBody.nullable(),
     parent_checkpoint: checkpointBody.nullable(),
+    config: checkpointConfig.nullable(),
+    parent_config: checkpointConfig.nullable(),
   })
   .meta({ id: "ThreadState" });
 

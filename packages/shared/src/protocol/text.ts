@@ -1,0 +1,9 @@
+import * as z from "zod";
+
+/**
+ * Text from outside that may reach Postgres as text, which takes no NUL, or the wire, which takes no lone surrogate. Values
+ * that are kept as JSON may hold both.
+ */
+export const storableText = z
+  .string()
+  .regex(/^[^\0\p{Surrogate}]*$/u, "must be text without NUL and without lone surrogates");
