@@ -82,7 +82,11 @@ export async function startPrivateStack({ workers, jobsPerWorker }: PrivateStack
     };
     const gateway = begin("gateway", "gateway", { HOST: "127.0.0.1", PORT: "0" });
     for (let i = 1; i <= workers; i++) {
-      begin("worker", `worker ${i}`, { WORKER_PORT: "0", N_JOBS_PER_WORKER: String(jobsPerWorker), WORKER_NICENESS: "5" });
+      begin("worker", `worker ${i}`, {
+        WORKER_PORT: "0",
+        N_JOBS_PER_WORKER: String(jobsPerWorker),
+        WORKER_NICENESS: "5",
+      });
     }
     await Promise.all(started.map((one) => one.ready));
     const processes = started.map(({ name, pid }): StackProcess => ({
