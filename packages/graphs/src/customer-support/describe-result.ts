@@ -20,9 +20,11 @@ const Result = z.object({
 });
 type Result = z.output<typeof Result>;
 
-/** Puts one tool's JSON result into a sentence or two for the customer. */
+/** Puts one tool's JSON result into a sentence or two for the customer. Clients may add results of their own making. */
 export function describeResult(json: string): string {
-  const result = Result.parse(JSON.parse(json));
+  const parsed = Result.safeParse(parseJson(json));
+  if (!parsed.success) return "I could not make sense of the answer that I got. Shall I try again?";
+  const result = parsed.data;
   if (result.error !== undefined) return describeError(result.error, result);
   if (result.refund_id !== undefined) {
     return `Done: ${money(result.amount, result)} for order ${result.order_id} is on its way back to you (refund ${result.refund_id}).`;
@@ -30,6 +32,14 @@ export function describeResult(json: string): string {
   if (result.tracking_number !== undefined) return describeShipment(result);
   const items = result.items.map((item) => `${item.quantity} × ${item.name}`).join(", ");
   return `Order ${result.order_id} (${items}) comes to ${money(result.total, result)} and is ${result.status}.`;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function describeShipment(result: Result): string {

@@ -1,10 +1,12 @@
 import type { BaseMessage } from "@langchain/core/messages";
+import { parseAmount } from "../document-processor/parsing/amounts.ts";
 import type { OfflineReply } from "../offline-model.ts";
 import { describeResult } from "./describe-result.ts";
 
 const ORDER_NUMBER = /(?:#|\b(?:order|ord|number|no\.?|nr\.?)[\s:#-]*)?\b(\d{3,6})\b/i;
+/** A figure beside a currency; taken whole, or `2,500 EUR` would be read as 500. */
 const AMOUNT =
-  /(?:[€$£]\s?(\d+(?:[.,]\d{1,2})?))|(?:\b(\d+(?:[.,]\d{1,2})?)\s?(?:eur|usd|gbp|euros?|dollars?|pounds?|[€$£]))/i;
+  /[€$£]\s?(\d(?:[\d.,]*\d)?)|(?<![\d.,])(\d(?:[\d.,]*\d)?)\s?(?:(?:eur|usd|gbp|euros?|dollars?|pounds?)\b|[€$£])/i;
 
 /** What the customer wants, tried in this order: "refund my order, where is it?" is about the refund. */
 const INTENTS: readonly (readonly [RegExp, Intent])[] = [
@@ -86,8 +88,9 @@ function orderNumberIn(text: string): string | undefined {
   return ORDER_NUMBER.exec(text.replace(AMOUNT, " "))?.[1];
 }
 
+/** Undefined when the customer names none; not a number, which the tool refuses, when it cannot be read. */
 function amountIn(text: string): number | undefined {
   const match = AMOUNT.exec(text);
-  const digits = match?.[1] ?? match?.[2];
-  return digits === undefined ? undefined : Number(digits.replace(",", "."));
+  const figure = match?.[1] ?? match?.[2];
+  return figure === undefined ? undefined : (parseAmount(figure) ?? Number.NaN);
 }

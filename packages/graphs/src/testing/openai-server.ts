@@ -12,10 +12,23 @@ export interface ChatRequest {
   };
 }
 
+/** Every call has the id "call_1" unless the test gives one. */
+export interface ToolCallReply {
+  readonly name: string;
+  readonly args: string;
+  readonly id?: string;
+}
+
+/** The message's id: a new one for each request unless the test gives one. */
+interface Identified {
+  readonly messageId?: string;
+}
+
 /** How the server answers: with text, with calls of tools, or with an HTTP error. */
 export type ChatReply =
-  | { readonly text: string }
-  | { readonly call: { readonly name: string; readonly args: string } }
+  | ({ readonly text: string } & Identified)
+  | ({ readonly call: ToolCallReply } & Identified)
+  | ({ readonly calls: readonly ToolCallReply[] } & Identified)
   | { readonly status: number; readonly message: string };
 
 /** A server that speaks OpenAI's chat completions protocol, on a free port; answers come from `reply`. */
@@ -48,13 +61,15 @@ export class OpenAiServer {
     };
     this.requests.push(request);
     const reply = this.#reply(request);
+    const newId = `chatcmpl-${this.requests.length}`;
     if ("status" in reply) {
       response.writeHead(reply.status, { "content-type": "application/json" });
       response.end(JSON.stringify({ error: { message: reply.message, type: "test_error" } }));
-    } else if (request.body.stream === true) streamChunks(response, reply);
+    } else if (request.body.stream === true) streamChunks(response, reply, newId);
     else {
       response.writeHead(200, { "content-type": "application/json" });
-      const base = { id: "chatcmpl-1", object: "chat.completion", created: 1, model: "test-model", usage: USAGE };
+      const id = reply.messageId ?? newId;
+      const base = { id, object: "chat.completion", created: 1, model: "test-model", usage: USAGE };
       response.end(
         JSON.stringify({ ...base, choices: [{ index: 0, message: wholeMessage(reply), finish_reason: "stop" }] }),
       );
@@ -66,32 +81,39 @@ type Said = Exclude<ChatReply, { status: number }>;
 
 const USAGE = { prompt_tokens: 11, completion_tokens: 7, total_tokens: 18 };
 
-function streamChunks(response: ServerResponse, reply: Said): void {
+function streamChunks(response: ServerResponse, reply: Said, newId: string): void {
   response.writeHead(200, { "content-type": "text/event-stream" });
-  const base = { id: "chatcmpl-1", object: "chat.completion.chunk", created: 1, model: "test-model" };
+  const id = reply.messageId ?? newId;
+  const base = { id, object: "chat.completion.chunk", created: 1, model: "test-model" };
   const send = (fields: object) => response.write(`data: ${JSON.stringify({ ...base, ...fields })}\n\n`);
   for (const delta of deltasOf(reply)) send({ choices: [{ index: 0, delta, finish_reason: null }] });
-  send({ choices: [{ index: 0, delta: {}, finish_reason: "call" in reply ? "tool_calls" : "stop" }] });
+  send({ choices: [{ index: 0, delta: {}, finish_reason: "text" in reply ? "stop" : "tool_calls" }] });
   send({ choices: [], usage: USAGE });
   response.end("data: [DONE]\n\n");
 }
 
 function deltasOf(reply: Said): object[] {
   if ("text" in reply) return (reply.text.match(/\s*\S+/g) ?? []).map((content) => ({ role: "assistant", content }));
-  const { name, args } = reply.call;
-  const half = Math.ceil(args.length / 2);
-  return [
-    {
-      role: "assistant",
-      tool_calls: [{ index: 0, id: "call_1", type: "function", function: { name, arguments: "" } }],
-    },
-    { tool_calls: [{ index: 0, function: { arguments: args.slice(0, half) } }] },
-    { tool_calls: [{ index: 0, function: { arguments: args.slice(half) } }] },
-  ];
+  return callsOf(reply).flatMap(({ name, args, id = "call_1" }, index) => {
+    const half = Math.ceil(args.length / 2);
+    return [
+      { role: "assistant", tool_calls: [{ index, id, type: "function", function: { name, arguments: "" } }] },
+      { tool_calls: [{ index, function: { arguments: args.slice(0, half) } }] },
+      { tool_calls: [{ index, function: { arguments: args.slice(half) } }] },
+    ];
+  });
 }
 
 function wholeMessage(reply: Said): object {
   if ("text" in reply) return { role: "assistant", content: reply.text };
-  const call = { id: "call_1", type: "function", function: { name: reply.call.name, arguments: reply.call.args } };
-  return { role: "assistant", content: null, tool_calls: [call] };
+  const calls = callsOf(reply).map(({ name, args, id = "call_1" }) => ({
+    id,
+    type: "function",
+    function: { name, arguments: args },
+  }));
+  return { role: "assistant", content: null, tool_calls: calls };
+}
+
+function callsOf(reply: Extract<Said, { call: unknown } | { calls: unknown }>): readonly ToolCallReply[] {
+  return "call" in reply ? [reply.call] : reply.calls;
 }
