@@ -198,7 +198,12 @@ describe("settings", () => {
     expect((await client.get("/health")).status).toBe(200);
     expect((await client.get("/ready")).body).toEqual({ status: "ready" });
     expect((await client.get("/nowhere")).status).toBe(404);
-    const { body: gatewayMetrics } = await new TestClient(gateway.url).get("/metrics");
+    const gatewayMetrics = await eventually(async () => {
+      const { body: page } = await new TestClient(gateway.url).get("/metrics");
+      return (
+        /^flotilla_duty_turns_total\{duty="rescue runs",outcome="(done|left)"\}/m.test(String(page)) && String(page)
+      );
+    });
     for (const name of [
       "langgraph_requests_total",
       "langgraph_request_latency_seconds_bucket",
@@ -213,7 +218,6 @@ describe("settings", () => {
       "flotilla_sse_connections 0",
       "flotilla_event_loop_lag_seconds",
       'flotilla_build_info{version="',
-      'flotilla_duty_turns_total{duty="rescue runs",outcome="',
     ]) {
       expect(gatewayMetrics).toContain(name);
     }
