@@ -6,6 +6,8 @@ import { expect, type Scenario } from "./scenario.ts";
 
 const RUNS = 1000;
 const CLIENTS = 32;
+/** Runs that one client submits after the burst, one after the other. */
+const ONE_BY_ONE = 200;
 const POLL_MS = 20;
 const PATIENCE_MS = 120_000;
 
@@ -30,9 +32,16 @@ export const submit: Scenario = {
       const run = await client.getRun(handles[i] as Handle);
       expect(run.status === "success", "every run ends with success", run);
     });
+    const alone: number[] = [];
+    for (let i = 0; i < ONE_BY_ONE; i++) {
+      const sent = performance.now();
+      await client.submit("noop", { count: 0 });
+      alone.push(performance.now() - sent);
+    }
     return [
       { name: "accept of a run, p50", unit: "ms", value: percentile(accepts, 50), goal: { atMost: 8 } },
       { name: "accept of a run, p99", unit: "ms", value: percentile(accepts, 99) },
+      { name: "accept, one client, p50", unit: "ms", value: percentile(alone, 50) },
       { name: "accepts", unit: "/s", value: RUNS / acceptSeconds, goal: { atLeast: 500 } },
       { name: `all ${RUNS} ended`, unit: "s", value: allSeconds },
       { name: "ended", unit: "/s", value: RUNS / allSeconds },
