@@ -443,6 +443,21 @@ describe("double texting", () => {
     await client.post(`${first.links.run}/cancel?wait=1`);
   });
 
+  test("the runs that wait for their thread keep their order, and take no slot from other threads", async () => {
+    const first = await start();
+    const names = Array.from({ length: 40 }, (_, i) => `message ${i}`); // twice the slots of both workers
+    let last = first;
+    for (const name of names)
+      last = (
+        await client.post("/graphs/steps/invoke", { input: { inputs: [name], steps: 1 }, thread_id: first.thread_id })
+      ).body;
+    expect((await client.post("/graphs/steps/invoke?wait=20", steps(1))).body.status).toBe("success");
+    expect((await client.get(first.links.run)).body.status).toBe("running");
+    await client.post(`${first.links.run}/cancel?wait=1`);
+    await ended(last.links.run);
+    expect((await client.get(last.links.state)).body.values.inputs).toEqual(["in", ...names]);
+  });
+
   test("interrupt stops the run in flight and goes on from its state", async () => {
     const first = await start();
     const second = await client.post("/graphs/echo/invoke", {
