@@ -76,12 +76,9 @@ describe("a body that cannot be taken", () => {
     ).toBeLessThan(500);
   });
 
-  test.each(["/graphs/echo/invoke?wait=301", "/graphs/echo/invoke?wait=-1", "/graphs/echo/invoke?wait=x"])(
-    "%s is refused",
-    async (path) => {
-      expect((await raw(path, "{}")).status).toBe(422);
-    },
-  );
+  test.each(["/graphs/echo/invoke?wait=-1", "/graphs/echo/invoke?wait=x"])("%s is refused", async (path) => {
+    expect((await raw(path, "{}")).status).toBe(422);
+  });
 
   test.each([
     ["", 422],

@@ -73,10 +73,10 @@ describe("invoke", () => {
     );
   });
 
-  test("a run on a graph that could not be loaded fails and names it", async () => {
+  test("a graph that could not be loaded takes no run, is named, and takes the others not down", async () => {
     const answer = await client.post("/graphs/broken/invoke?wait=20", { input: {} });
-    expect(answer.body.status).toBe("error");
-    expect(answer.body.error.message).toContain("broken");
+    expect(answer).toMatchObject({ status: 503, body: { code: "graph_not_loaded" } });
+    expect(answer.body.detail).toContain("broken");
     const listed = (await client.get("/graphs")).body.graphs as { name: string; error?: string }[];
     expect(listed.filter((graph) => graph.error !== undefined).map((graph) => graph.name)).toEqual(["broken"]);
   });

@@ -18,6 +18,14 @@ test.each([
   expect(waitSeconds(request(prefer), {})).toBe(seconds);
 });
 
+test.each([
+  [5, 5],
+  [300, 300],
+  [301, 300],
+])("?wait=%i waits %i s", (wait, seconds) => {
+  expect(waitSeconds(request(), { wait })).toBe(seconds);
+});
+
 test("the query wins over the header", () => {
   expect(waitSeconds(request("wait=10"), { wait: 0 })).toBe(0);
 });
