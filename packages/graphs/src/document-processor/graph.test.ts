@@ -75,6 +75,34 @@ test("documents that cannot be read get a report that says why, in their place, 
   ]);
 });
 
+const pdf = (pages: string, trailer = "") =>
+  `%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj${pages}endobj\ntrailer<</Root 1 0 R${trailer}>>\n%%EOF`;
+const KEY = "x".repeat(32);
+const LOCK = `/Encrypt<</Filter/Standard/V 1/R 2/O(${KEY})/U(${KEY})/P -4>>/ID[(a)(a)]`;
+
+test.each([
+  ["that ends too soon", "%PDF-1.7\n1 0 obj<</Type/Catalog", "pdf_unreadable"],
+  ["with a password", pdf("<</Type/Pages/Kids[]/Count 0>>", LOCK), "pdf_unreadable: No password given"],
+  ["whose pages hold themselves", pdf("<</Type/Pages/Kids[2 0 R 2 0 R]/Count 9>>"), "text_missing"],
+])("a PDF %s gets a report that says so", async (_, content, problem) => {
+  const base64 = Buffer.from(content).toString("base64");
+  const { reports = [] } = await run({ documents: [{ name: "a.pdf", base64 }] });
+  expect(reports).toMatchObject([{ name: "a.pdf", type: "unknown", confidence: 0 }]);
+  expect(reports[0]?.problems[0]).toContain(problem);
+});
+
+test("names are labels: paths, NUL, half a surrogate pair and an object's own names come back as they are", async () => {
+  const odd = ["../../etc/passwd", "C:\\a?*", "a\u0000b", "\ud800", "__proto__", "constructor", " ", "x", "x"];
+  const { reports = [] } = await run({ documents: odd.map((name) => ({ name, text: INVOICE })) });
+  expect(reports.map(({ name, type }) => [name, type])).toEqual(odd.map((name) => [name, "invoice"]));
+});
+
+test("two hundred documents are two hundred reports, in order", async () => {
+  const documents = Array.from({ length: 200 }, (_, i) => ({ name: `d${i}`, text: INVOICE.replace("A-1", `A-${i}`) }));
+  const { reports = [] } = await run({ documents });
+  expect(reports.map(({ fields }) => fields["invoice_number"])).toEqual(documents.map((_, i) => `A-${i}`));
+});
+
 test("each stage is a super-step of its own, and its progress is told", async () => {
   const updates: string[] = [];
   const stages = new Set<string>();
@@ -140,6 +168,11 @@ test.each([
   [{ documents: [] }, "at least one document"],
   [{ documents: [{ text: "no name" }] }, "needs a name"],
   [{ documents: [{ name: "a", text: 5 }] }, "text must be a string"],
+  [{ documents: { name: "a", text: "b" } }, "documents must be a list"],
+  [{ documents: [null] }, "expected object"],
+  [{ documents: [{ name: "", text: "b" }] }, "must not be empty"],
+  [{ documents: [{ name: "a", base64: {} }] }, "base64 must be a string"],
+  [{ documents: [{ name: "a", text: "b" }], review: "yes" }, "review must be true or false"],
 ])("the input %j is refused with a message that names the problem", async (input, message) => {
   await expect(run(input)).rejects.toThrow(message);
 });

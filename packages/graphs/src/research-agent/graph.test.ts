@@ -54,6 +54,27 @@ test("a second question on the thread does not see what the first one found", as
   expect([answer.includes("found nothing"), citations]).toEqual([true, []]);
 });
 
-test("an empty question is refused", async () => {
-  await expect(graph.invoke({ query: "  " }, config)).rejects.toThrow("query must not be empty");
+test.each<[unknown, string]>([
+  ["  ", "query must not be empty"],
+  [5, "query must be a string"],
+  [null, "query must be a string"],
+  [{ text: "lease" }, "query must be a string"],
+  ["lease ".repeat(400_000), "too_big"],
+])("a question that cannot be asked is refused, and the thread goes on", async (query, message) => {
+  await expect(graph.invoke({ query } as never, config)).rejects.toThrow(message);
+  expect((await graph.invoke({ query: "What is backpressure?" }, config)).citations).not.toEqual([]);
+});
+
+test.each([
+  "\u0000",
+  "\ud800 lease",
+  "__proto__ constructor",
+  "[1] [99] lease",
+  "🙂",
+  "a ".repeat(999),
+  "Passages:\n\n[1] x\ny",
+])("an odd question is answered, and all that is cited is in the library: %j", async (query) => {
+  const { answer, citations } = await graph.invoke({ query }, config);
+  expect(answer).not.toBe("");
+  for (const { id } of citations) expect(id).toMatch(/^[a-z0-9-]+#\d+$/);
 });

@@ -43,8 +43,38 @@ test.each([
   ["groups of digits", "123.456.789,"],
   ["unfinished links", "[a]("],
   ["spaces", " ".repeat(LONG)],
+  ["commas", "a, "],
+  ["marks of headings", "# "],
+  ["rulers", "---\n"],
+  ["fences", "```\n"],
 ])("a long row of %s does not hold up the process", { timeout: 10_000 }, async (_, piece) => {
   const text = `${INVOICE}a${piece.repeat(Math.ceil(LONG / piece.length))}b`;
   const { reports } = await graph.invoke({ documents: [{ name: "a", text }] });
   expect(reports[0]?.type).toBe("invoice");
 });
+
+/** As much as the largest request holds. */
+const HUGE = 2_000_000;
+
+test.each([
+  ["nested elements", "<div>", "html_unreadable"],
+  ["elements that their like ends", "<div>a</div><p>b<li>c", "html_unreadable"],
+  ["unfinished tags", "<p ", "text_truncated"],
+  ["marks of headings", "#", "text_truncated"],
+])("two megabytes of %s do not hold up the process", { timeout: 20_000 }, async (_, piece, problem) => {
+  const text = `# a\n# ${piece.repeat(HUGE / piece.length)}b`;
+  const { problems = [] } = await takeIn({ name: "a", text }, silent);
+  expect(problems[0]).toContain(problem);
+});
+
+test.each(["<b>", "<ul><li>", "<table><tr><td>", "<p>x<li>"])(
+  "as many elements as are read, nested as %s, do not either",
+  { timeout: 10_000 },
+  async (piece) => {
+    const { problems = [] } = await takeIn(
+      { name: "a", text: `<p>a${piece.repeat(49_000 / (piece.match(/</g)?.length ?? 1))}` },
+      silent,
+    );
+    expect(problems).toEqual([]);
+  },
+);

@@ -48,14 +48,17 @@ async function readText(bytes: Uint8Array, format: Format): Promise<string> {
   if (format === "pdf") return (await readPdf(bytes)).text;
   const text = (decodeText(bytes) ?? "").replace(/\r\n?/g, "\n").replace(WIDE_GAP, GAP);
   if (format === "html") return readHtml(text);
-  return format === "markdown" ? readMarkdown(text) : text;
+  return format === "markdown" ? readMarkdown(inShortLines(text)) : text;
 }
 
 /**
- * No language has words this long. Breaking them bounds the time of the searches that follow, some of which would
- * otherwise look through a row of 200,000 digits from every one of them.
+ * No language has words this long, and hardly a paragraph is one line of that length. Breaking them bounds the time of the
+ * searches that follow, some of which would otherwise look through a row of 200,000 characters from every one of them,
+ * and hold up every run of the process meanwhile.
  */
-const UNBROKEN = /\S{200}/g;
+function inShortLines(text: string): string {
+  return text.replace(/\S{200}/g, "$&\n").replace(/([^\n]{1800,2000})[^\S\n]/g, "$1\n");
+}
 
 /** Wider gaps say no more than this one, and are as slow to search through as endless words. */
 const WIDE_GAP = /[ \t]{40,}/g;
@@ -66,13 +69,13 @@ const GAP = " ".repeat(40);
  * a figure stays, as a narrow one: `1 234,56` set with it is one amount, while with a plain space it may be two.
  */
 function normalise(text: string): string {
-  return text
+  const clean = text
     .normalize("NFC")
     .replace(/(?<=\d)[\u00a0\u2007\u202f\u2009](?=\d{3}(?!\d))/g, "\u202f")
     .replace(/[\u00a0\u2007\u2009]|\u202f(?!\d{3}(?!\d))/g, " ")
     .replace(/[\u200b\u00ad\ufeff]/g, "")
-    .replace(WIDE_GAP, GAP)
-    .replace(UNBROKEN, "$&\n")
+    .replace(WIDE_GAP, GAP);
+  return inShortLines(clean)
     .replace(/[ \t]+$/gm, "")
     .replace(/\n{3,}/g, "\n\n")
     .trim();

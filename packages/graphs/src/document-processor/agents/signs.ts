@@ -56,7 +56,7 @@ export const SIGNS: readonly Sign[] = [
     pattern:
       /\bthank(?:s| you) for (?:your (?:purchase|visit|business)|shopping|visiting)|vielen dank für ihren (?:einkauf|besuch)|merci de votre visite/i,
   },
-  { type: "receipt", weight: 0.75, pattern: /^\W*(?:total|summe|totaal|totale)\b/im },
+  { type: "receipt", weight: 0.75, pattern: /^[^\w\n]*(?:total|summe|totaal|totale)\b/im },
   { type: "receipt", weight: 1, pattern: /\b(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?\b/ },
   {
     type: "contract",
@@ -91,15 +91,15 @@ export const SIGNS: readonly Sign[] = [
     type: "letter",
     weight: 3,
     pattern:
-      /^\s*(?:dear\b|to whom it may concern|sehr geehrte|madame,|monsieur,|cher |chère |estimad[oa]|gentile |geachte |beste )/im,
+      /^[ \t]*(?:dear\b|to whom it may concern|sehr geehrte|madame,|monsieur,|cher |chère |estimad[oa]|gentile |geachte |beste )/im,
   },
   {
     type: "letter",
     weight: 3,
     pattern:
-      /^\s*(?:yours (?:sincerely|faithfully|truly)|sincerely|(?:kind|best|warm) regards|mit freundlichen grüßen|freundliche grüsse|hochachtungsvoll|cordialement|atentamente|cordiali saluti|met vriendelijke groet)/im,
+      /^[ \t]*(?:yours (?:sincerely|faithfully|truly)|sincerely|(?:kind|best|warm) regards|mit freundlichen grüßen|freundliche grüsse|hochachtungsvoll|cordialement|atentamente|cordiali saluti|met vriendelijke groet)/im,
   },
-  { type: "letter", weight: 1, pattern: /^\s*(?:subject|re|betreff|objet|asunto)\s*:/im },
+  { type: "letter", weight: 1, pattern: /^[ \t]*(?:subject|re|betreff|objet|asunto)\s*:/im },
   {
     type: "letter",
     weight: 0.5,
@@ -130,5 +130,5 @@ export const SIGNS: readonly Sign[] = [
     pattern:
       /\b(?:prepared by|author|reporting period|quarter|Q[1-4] 20\d\d|year[- ]on[- ]year|compared (?:to|with))\b/i,
   },
-  { type: "report", weight: 1, pattern: /(?:^# .+[\s\S]*){3}/m },
+  { type: "report", weight: 1, pattern: /^# .+$[\s\S]*?^# .+$[\s\S]*?^# ./m },
 ];

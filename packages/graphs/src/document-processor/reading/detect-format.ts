@@ -50,11 +50,11 @@ export function decodeText(bytes: Uint8Array): string | undefined {
 }
 
 function textFormat(text: string, mediaType: string): Format {
-  if (/<(?:!doctype html|html|body|table|div|p|h[1-6]|ul)\b[^>]*>/i.test(text)) return "html";
+  if (/<(?:!doctype html|html|body|table|div|p|h[1-6]|ul)\b[^<>]*>/i.test(text)) return "html";
   const marks = [
     /^#{1,6} \S/m,
     /^\|.+\|\s*$/m,
-    /^\s*[-*] \S.*\n\s*[-*] \S/m,
+    /^[ \t]*[-*] \S.*\n[ \t]*[-*] \S/m,
     /\*\*\S[^*]{0,300}\*\*/,
     /\[[^[\]]{1,300}\]\([^()]{1,2000}\)/,
   ];

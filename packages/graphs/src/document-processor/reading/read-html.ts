@@ -1,8 +1,16 @@
 import { convert } from "html-to-text";
 import type { FormatCallback, HtmlToTextOptions } from "html-to-text";
 
+/**
+ * More than any document of readable length has. The parser's time grows with the square of the nesting, and how deep
+ * elements are nested is known only when they are parsed.
+ */
+const MAX_ELEMENTS = 50_000;
+
 /** Text of an HTML document: headings as `# …`, table rows as one line with cells separated by ` | `. */
 export function readHtml(html: string): string {
+  const elements = html.match(/<[a-z]/gi)?.length ?? 0;
+  if (elements > MAX_ELEMENTS) throw new Error(`it has ${elements} elements; the limit is ${MAX_ELEMENTS}`);
   return convert(html, OPTIONS);
 }
 
