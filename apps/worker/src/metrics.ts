@@ -5,6 +5,13 @@ const EXECUTION_BUCKETS = [0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600
 const WAIT_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const WRITE_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
 
+/** A run's status in the words of the metric: nothing but a cancellation makes a run `interrupted`, or rolls it back. */
+const EXECUTION_STATUS: Readonly<Record<string, string>> = {
+  interrupted: "cancelled",
+  rollback: "cancelled",
+  pending: "handed_over",
+};
+
 /** What a worker measures. `graph_name` is bounded by langgraph.json. */
 export class WorkerMetrics {
   readonly #executions: Counter;
@@ -19,7 +26,7 @@ export class WorkerMetrics {
     const registers = [registry];
     this.#executions = new Counter({
       name: "langgraph_graph_executions_total",
-      help: "Attempts that ended, by graph and how",
+      help: "Attempts that ended, by graph and how: success, error, timeout, cancelled, handed_over, crashed",
       labelNames: ["graph_name", "status"],
       registers,
     });
@@ -67,17 +74,23 @@ export class WorkerMetrics {
     });
   }
 
+  /** A worker that dies counts nothing: whoever claims the run next counts the attempt that was lost, once for each. */
   claimed(run: ClaimedRun): void {
     this.#startedAt.set(run.run_id, performance.now());
     this.#wait.labels(run.graph_id).observe(run.waited_seconds);
     this.#attempts.labels(run.attempt === 1 ? "first" : (run.story.at(-1)?.ended ?? "lost")).inc();
+    const wasLost = run.story.some(({ attempt, ended }) => attempt === run.attempt - 1 && ended === "lost");
+    if (wasLost) this.#executions.labels(run.graph_id, "crashed").inc();
   }
 
-  /** @param status success, error, timeout, interrupted, rollback, pending (handed over) or lost. */
+  /**
+   * @param status what became of the run: success (also when it stops at a question), error, timeout, interrupted, rollback,
+   * pending (handed over) or lost.
+   */
   ended(run: ClaimedRun, status: string): void {
     const started = this.#startedAt.get(run.run_id);
     this.#startedAt.delete(run.run_id);
-    this.#executions.labels(run.graph_id, status === "pending" ? "handed_over" : status).inc();
+    if (status !== "lost") this.#executions.labels(run.graph_id, EXECUTION_STATUS[status] ?? status).inc();
     if (started !== undefined) this.#seconds.labels(run.graph_id).observe((performance.now() - started) / 1000);
   }
 
