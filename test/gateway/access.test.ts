@@ -124,12 +124,14 @@ describe("without any key", () => {
   ])("a request with %j gets %i", async (headers, status) => {
     // fetch does not let a test set the Host header
     const { request } = await import("node:http");
-    const seen = await new Promise<number | undefined>((resolve, reject) => {
-      request(`${url}/graphs`, { headers }, (response) => resolve(response.resume().statusCode))
-        .on("error", reject)
-        .end();
-    });
-    expect(seen).toBe(status);
+    const statusOf = (path: string) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        request(`${url}${path}`, { headers }, (response) => resolve(response.resume().statusCode))
+          .on("error", reject)
+          .end();
+      });
+    for (const path of ["/graphs", "/info", "/openapi.json", "/docs"]) expect(await statusOf(path), path).toBe(status);
+    expect(await statusOf("/health")).toBe(200); // probes call by address
   });
 
   test("CORS answers named origins and no others", async () => {

@@ -176,3 +176,54 @@ describe("hostile values are inert data", () => {
     }
   });
 });
+
+describe("text that Postgres does not take", () => {
+  test.each([
+    ["POST", "/graphs/ask/resume", { thread_id: "t", resume_data: 1, interrupt_id: "\0" }],
+    ["POST", "/graphs/ask/resume", { thread_id: "t", resume_data: 1, interrupt_id: "\ud800" }],
+    ["POST", `/threads/t/runs/${randomUUID()}/cancel?reason=%00`, {}],
+    ["POST", "/graphs/echo/state", { thread_id: "t", values: {}, as_node: "a\0b", checkpoint_id: "\0" }],
+    ["GET", "/graphs/echo/history?thread_id=t&before=%00", undefined],
+    ["GET", "/graphs/echo/state?thread_id=t&checkpoint_id=%00", undefined],
+    ["GET", "/threads/%00/runs", undefined],
+  ])("%s %s is refused", async (method, path, body) => {
+    const { status } = await client.send(method, path, body === undefined ? undefined : JSON.stringify(body), {});
+    expect(status).toBe(422);
+  });
+
+  test("and JSON in a query that is nested too deep, too", async () => {
+    const deep = `${'{"a":'.repeat(150)}1${"}".repeat(150)}`;
+    expect((await client.get(`/threads/t/runs?metadata=${encodeURIComponent(deep)}`)).status).toBe(400);
+  });
+});
+
+test("a HEAD request does not follow a run", async () => {
+  const { body } = await client.post("/graphs/steps/invoke", { input: { inputs: ["in"], steps: 1, delay_ms: 60_000 } });
+  for (const path of [body.links.stream, `${body.links.run}/join`]) {
+    const answer = await fetch(client.url + path, { method: "HEAD", signal: AbortSignal.timeout(10_000) });
+    expect(answer.status).toBeLessThan(500);
+  }
+  await client.post(`${body.links.run}/cancel?wait=1`);
+});
+
+test("the page at /docs/ is the one at /docs", async () => {
+  const page = await fetch(`${client.url}/docs/`);
+  expect(page.status).toBe(200);
+  expect(new URL(page.url).pathname).toBe("/docs");
+});
+
+test("metadata of a run's config is kept under that of its body, and a state shows its addresses", async () => {
+  const { body } = await client.post("/graphs/echo/invoke?wait=20", {
+    input: { value: 1 },
+    config: { metadata: { a: "config", b: "config" } },
+    metadata: { b: "body" },
+  });
+  expect((await client.get(`/threads/${body.thread_id}/runs/${body.run_id}`)).body.metadata).toEqual({
+    a: "config",
+    b: "body",
+  });
+  const { body: state } = await client.get(`/graphs/echo/state?thread_id=${body.thread_id}`);
+  const { thread_id, checkpoint_ns, checkpoint_id } = state.checkpoint;
+  expect(state.config).toEqual({ configurable: { thread_id, checkpoint_ns, checkpoint_id } });
+  expect(state.parent_config.configurable.checkpoint_id).toBe(state.parent_checkpoint.checkpoint_id);
+});

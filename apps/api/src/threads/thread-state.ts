@@ -116,7 +116,8 @@ export class ThreadStates {
       const thread = await lockThread(client, tenantId, threadId);
       if (thread === undefined || !thread.is_stale) return true;
       if (thread.in_flight || thread.graph_id === null) return false;
-      const graph = await this.#registry.bind(thread.graph_id, new ThreadSaver(client, tenantId));
+      const use = { tenantId, threadId, graphId: thread.graph_id };
+      const graph = await this.#bind(client, new ThreadSaver(client, tenantId), use);
       const snapshot = await graph.getState({ configurable: { thread_id: threadId } });
       const interrupts = interruptsByTask(snapshot);
       const ended = Object.keys(interrupts).length > 0 ? "interrupted" : "idle";
