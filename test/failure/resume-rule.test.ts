@@ -21,7 +21,7 @@ import { prepare, Trial, type Outcome, type PreparedScenario } from "./support/t
 
 const DURABILITIES: Durability[] = ["sync", "async", "exit"];
 const LANES = 2;
-/** A worker may die after the settlement of its run, within this time, in ms. */
+/** A death after the settlement of its run is counted if it comes within this time, in ms. */
 const DEATH_MS = 250;
 /** Pairs of deaths, without FLOTILLA_FAILPOINTS_ALL. */
 const PAIRS = 24;
@@ -163,21 +163,38 @@ function deathsOf({ scenario, asked }: PreparedScenario, durability: Durability,
   return [...failpoints, { sigtermAt }, ...whileHandingOver];
 }
 
-/** Each death alone, and each with another on top. */
+/** Each death alone, and each with another on top that the next worker can come to. */
 function everyCase(reference: Reference): Case[] {
-  const { deaths } = reference;
-  const pairs = deaths.map((death) => [death, pick(deaths)]);
-  return [...deaths.map((death) => [death]), ...pairs].map((planned) => ({ ...reference, planned }));
+  const planned = [
+    ...reference.deaths.map((death) => [death]),
+    ...reference.deaths.flatMap((death) => pairOf(reference, death)),
+  ];
+  return planned.map((deaths) => ({ ...reference, planned: deaths }));
 }
 
 /** One death for each scenario and durability, and pairs of some. */
 function sample(references: Reference[]): Case[] {
   const single = references.map((reference) => ({ ...reference, planned: [pick(reference.deaths)] }));
-  const pairs = shuffle(random, references).slice(0, PAIRS);
-  return [
-    ...single,
-    ...pairs.map((reference) => ({ ...reference, planned: [pick(reference.deaths), pick(reference.deaths)] })),
-  ];
+  const pairs = references.flatMap((reference) =>
+    pairOf(reference, pick(reference.deaths)).map((planned) => ({ ...reference, planned })),
+  );
+  return [...single, ...shuffle(random, pairs).slice(0, PAIRS)];
+}
+
+/** A death and one of the next worker. None when the run is over with the first; the next worker has fewer checkpoints to write. */
+function pairOf({ deaths }: Reference, first: Death): [Death, Death][] {
+  if (OVER.has(first.failpoints ?? "")) return [];
+  const left = Math.max(...deaths.map(checkpointOf)) - checkpointOf(first);
+  const second = pick(deaths.filter((death) => checkpointOf(death) <= Math.max(1, left)));
+  return [[first, second]];
+}
+
+/** Places at which a run is settled. */
+const OVER = new Set(["after_settle", "before_end", "after_end", "before_release"]);
+
+/** The number of the checkpoint at which a worker dies, from 1; 0 for all other deaths. */
+function checkpointOf({ failpoints }: Death): number {
+  return Number(/_checkpoint:(\d+)$/.exec(failpoints ?? "")?.[1] ?? 0);
 }
 
 function pick<T>(items: T[]): T {
@@ -192,7 +209,7 @@ async function undisturbed(
   const trial = await Trial.on(prepared, pool, redis, durability);
   await trial.giveTo(survivor);
   await eventually(() => trial.isOver(), { everyMs: 5, what: "the end of the undisturbed run" });
-  await trial.supplyEnd(true);
+  await trial.supplyEnd(survivor.exited);
   await trial.checkStream();
   return trial.outcome();
 }
@@ -207,22 +224,21 @@ async function tryCase(
   const { prepared, durability, planned } = one;
   const title = `${prepared.scenario.name} [${durability}] ${planned.map((death) => Object.values(death).join()).join(" > ")}`;
   const trial = await Trial.on(prepared, pool, redis, durability);
-  let worker: CampaignWorker | undefined;
-  let isAlive = true;
+  let worker = survivor;
   for (worker of [...victims, survivor]) {
     await trial.giveTo(worker);
-    isAlive = !(await diesBeforeTheEnd(trial, worker, worker === survivor ? 0 : DEATH_MS));
+    const died = await diesBeforeTheEnd(trial, worker, worker === survivor ? 0 : DEATH_MS);
     const death = planned[victims.indexOf(worker)];
-    if (!isAlive && death !== undefined) onDeath(death);
+    if (died && death !== undefined) onDeath(death);
     if (await trial.isOver()) break;
     await trial.rescue();
   }
   try {
-    await trial.supplyEnd(isAlive);
+    await trial.supplyEnd(worker.exited);
     await trial.checkStream();
     const outcome = await trial.outcome();
     const [seen, wanted] = [comparable(outcome, one), comparable(one.outcome, one)];
-    return seen === wanted ? undefined : `${title}\n  seen   ${seen}\n  wanted ${wanted}\n${worker?.output() ?? ""}`;
+    return seen === wanted ? undefined : `${title}\n  seen   ${seen}\n  wanted ${wanted}\n${worker.output()}`;
   } catch (error) {
     return `${title}\n  ${String(error)}`;
   } finally {

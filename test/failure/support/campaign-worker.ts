@@ -1,10 +1,7 @@
-import { fileURLToPath } from "node:url";
 import { afterAll } from "vitest";
 import { NodeProcess, type Exit } from "../../../apps/cli/src/dev/node-process.ts";
 import { testPrefix, testRedisUrl } from "../../support/redis.ts";
-
-const PROGRAM = fileURLToPath(new URL("../../../apps/worker/dist/main.js", import.meta.url));
-const CONFIG = fileURLToPath(new URL("../scenarios/langgraph.json", import.meta.url));
+import { campaignProgram } from "./campaign-program.ts";
 
 const alive = new Set<NodeProcess>();
 afterAll(async () => {
@@ -27,16 +24,17 @@ export async function startCampaignWorker(
   env: { failpoints?: string | undefined; sigtermAt?: string | undefined } = {},
 ): Promise<CampaignWorker> {
   const prefix = testPrefix();
+  const { file, config } = await campaignProgram();
   const one = new NodeProcess({
     name: `worker with ${env.failpoints ?? "no failpoint"}`,
-    file: PROGRAM,
+    file,
     env: {
       ...process.env,
       NODE_ENV: "test",
       DATABASE_URL: databaseUrl,
       REDIS_URL: testRedisUrl(),
       REDIS_PREFIX: prefix,
-      FLOTILLA_CONFIG: CONFIG,
+      FLOTILLA_CONFIG: config,
       WORKER_PORT: "0",
       LOG_LEVEL: "warn",
       LEASE_SECS: "30", // the test says when a lease is over: it knows that the process is dead

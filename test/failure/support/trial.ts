@@ -129,11 +129,20 @@ export class Trial {
     this.#dispatch = await redispatchRun(this.#pool, this.runId);
   }
 
-  /** The `end`, if nobody who could write it is alive: a gateway does so too. */
-  async supplyEnd(writerIsAlive: boolean): Promise<void> {
+  /**
+   * The `end`, if nobody who could write it is alive any more: a gateway does so too.
+   * @param writerDied the death of the worker that had the run last.
+   */
+  async supplyEnd(writerDied: Promise<unknown>): Promise<void> {
     const prefix = this.#prefix as string;
-    if (writerIsAlive)
-      await eventually(() => hasEnd(this.#redis, prefix, this.runId), { everyMs: 5, what: "the end of the stream" });
+    const stopped = new AbortController();
+    await Promise.race([
+      writerDied,
+      eventually(() => stopped.signal.aborted || hasEnd(this.#redis, prefix, this.runId), {
+        everyMs: 5,
+        what: "the end of the stream",
+      }),
+    ]).finally(() => stopped.abort());
     const { status, attempt, error } = await this.row();
     const facts = {
       runId: this.runId,

@@ -271,7 +271,10 @@ async function settleWhatRuns(): Promise<void> {
 /** One run after the other, by what is dispatched: a run that the storm forgot to dispatch would be left over. */
 async function executeWhatIsLeft(): Promise<void> {
   for (;;) {
-    await pool.query("update runs set retry_at = null where status = 'pending'");
+    // Neither a back-off nor a delay is waited for.
+    await pool.query(
+      "update runs set retry_at = null, available_at = least(available_at, clock_timestamp()) where status = 'pending'",
+    );
     const { rows } = await pool.query<{ run_id: string }>(
       "select thread_head('default', t) as run_id from unnest($1::text[]) t where thread_head('default', t) is not null",
       [THREADS],

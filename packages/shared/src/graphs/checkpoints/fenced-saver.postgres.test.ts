@@ -94,13 +94,14 @@ test("what a saver remembers of its thread is what Postgres holds", async () => 
   expect(remembered?.config).toEqual(stored?.config);
 });
 
-test("a write that was stored before its checkpoint is not forgotten when the checkpoint comes", async () => {
+test("a write that was stored before its checkpoint is not forgotten when the checkpoint comes, be it not the next one", async () => {
   const { pool } = await createTestDatabase();
   const { run, saver } = await holdNewRun(pool);
-  const [first, second] = [checkpoint(), checkpoint()];
-  const put = await saver.put(at(run.thread_id), first, METADATA, {});
-  await saver.putWrites(at(run.thread_id, second.id), [["__interrupt__", [{ value: "?" }]]], "task");
-  await saver.put(put, second, METADATA, {});
+  const [first, second, third] = [checkpoint(), checkpoint(), checkpoint()];
+  let put = await saver.put(at(run.thread_id), first, METADATA, {});
+  await saver.putWrites(at(run.thread_id, third.id), [["__interrupt__", [{ value: "?" }]]], "task");
+  put = await saver.put(put, second, METADATA, {});
+  await saver.put(put, third, METADATA, {});
   expect((await saver.getTuple(at(run.thread_id)))?.pendingWrites).toEqual([
     ["task", "__interrupt__", [{ value: "?" }]],
   ]);

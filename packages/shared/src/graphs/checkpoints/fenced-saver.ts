@@ -46,7 +46,9 @@ export class FencedSaver extends ThreadSaver {
   #head: HeadCheckpoint | undefined;
   #storedCheckpointId: string | undefined;
   /** With durability `async`, writes may be stored before the checkpoint that they belong to. */
-  #early: { checkpointId: string | undefined; writes: PendingWrite[]; taskId: string }[] = [];
+  #early: { checkpointId: string; writes: PendingWrite[]; taskId: string }[] = [];
+  /** The root checkpoints that were stored. Their ids say nothing about their order: clocks go backwards. */
+  readonly #past = new Set<string>();
 
   constructor(options: FencedSaverOptions) {
     super(options.pool, options.tenantId, options.fence.runId);
@@ -105,7 +107,9 @@ export class FencedSaver extends ThreadSaver {
       }));
       for (const early of this.#early)
         if (early.checkpointId === checkpoint.id) this.#head.addWrites(early.writes, early.taskId);
-      this.#early = [];
+      // Several checkpoints may be under way: writes of those that are still to come are kept.
+      this.#early = this.#early.filter((early) => early.checkpointId !== checkpoint.id);
+      this.#past.add(checkpoint.id);
     }
     return stored;
   }
@@ -122,7 +126,8 @@ export class FencedSaver extends ThreadSaver {
     const { ns, checkpointId } = addressOf(config);
     if (ns !== "") return;
     if (this.#head?.checkpointId === checkpointId) this.#head?.addWrites(writes, taskId);
-    else this.#early.push({ checkpointId, writes, taskId });
+    else if (checkpointId !== undefined && !this.#past.has(checkpointId))
+      this.#early.push({ checkpointId, writes, taskId });
   }
 }
 
