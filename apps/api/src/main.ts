@@ -25,8 +25,10 @@ import { VERSION } from "@flotilla/shared/version";
 import { createApp } from "./app.ts";
 import { gatewayEnv } from "./config.ts";
 import type { Gateway } from "./gateway.ts";
+import { Assistants } from "./assistants/assistants.ts";
 import { graphRoutes } from "./graphs/routes.ts";
 import { Authenticator } from "./http/authenticate.ts";
+import { eraseTemporaryThreads } from "./maintenance/erase-temporary-threads.ts";
 import { enqueueStranded } from "./maintenance/enqueue-stranded.ts";
 import { Maintainer } from "./maintenance/maintainer.ts";
 import { prune } from "./maintenance/prune.ts";
@@ -37,7 +39,9 @@ import { describeApi } from "./openapi.ts";
 import { EndedRuns } from "./runs/ended-runs.ts";
 import { OpenStreams } from "./runs/open-streams.ts";
 import { RunSignals } from "./runs/run-signals.ts";
+import { followRoutes } from "./runs/follow-routes.ts";
 import { runRoutes } from "./runs/routes.ts";
+import { submitRoutes } from "./runs/submit-routes.ts";
 import { missingEnd } from "./runs/stream-run.ts";
 import { systemRoutes } from "./system/routes.ts";
 import { ThreadStates } from "./threads/thread-state.ts";
@@ -115,6 +119,7 @@ try {
     streams,
     states,
     registry,
+    assistants: new Assistants({ pool, registry }),
     metrics,
     logger,
     failpoint: failpointOf(process.env, () => process.kill(process.pid, "SIGKILL")),
@@ -135,6 +140,7 @@ try {
   maintainer.add(enqueueStranded({ ...gateway, pool: dutyPool }));
   maintainer.add(refreshThreads({ ...gateway, pool: dutyPool }));
   maintainer.add(prune(dutyPool));
+  maintainer.add(eraseTemporaryThreads({ ...gateway, pool: dutyPool }));
 
   let stopping = false;
   const allowedOrigins = config.ALLOWED_ORIGINS.split(",")
@@ -143,7 +149,7 @@ try {
   const authenticator = new Authenticator({ db: pool, allowedOrigins });
   const langgraphVersion = (createRequire(import.meta.url)("@langchain/langgraph/package.json") as { version: string })
     .version;
-  const routes = [...graphRoutes(gateway), ...runRoutes(gateway)];
+  const routes = [...graphRoutes(gateway), ...submitRoutes(gateway), ...runRoutes(gateway), ...followRoutes(gateway)];
   routes.push(
     ...systemRoutes({
       gateway,

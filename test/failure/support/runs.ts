@@ -11,6 +11,8 @@ export function newRun(overrides: Partial<NewRun> = {}, kwargs: Partial<RunKwarg
     tenantId: "default",
     threadId: randomUUID(),
     threadMustExist: false,
+    temporary: false,
+    assistantMetadata: undefined,
     bindGraph: false,
     runId: randomUUID(),
     assistantId: randomUUID(),

@@ -1,7 +1,9 @@
 import type { Principal } from "@flotilla/shared/access/api-key";
 import { InvalidRequest } from "@flotilla/shared/errors";
 import type { InvokeBody, ResumeBody } from "@flotilla/shared/protocol/graph-call";
+import { clientConfigurable } from "@flotilla/shared/runs/configurable";
 import type { CommandInput, RunKwargs } from "@flotilla/shared/runs/run";
+import { compact } from "../http/compact.ts";
 import type { Idempotency } from "../http/idempotency.ts";
 import type { Submission } from "../runs/create-run.ts";
 
@@ -13,20 +15,13 @@ interface Caller {
   idempotency: Idempotency | undefined;
 }
 
-const SERVER_OWNED = new Set([
-  "thread_id",
-  "run_id",
-  "checkpoint_ns",
-  "checkpoint_id",
-  "checkpoint_map",
-  "graph_id",
-  "assistant_id",
-]);
-
 export function submissionOf(body: InvokeBody, caller: Caller, defaultModes: string[]): Submission {
   return {
     ...caller,
+    assistant: undefined,
     threadId: body.thread_id,
+    thread: "made",
+    delaySeconds: 0,
     kwargs: {
       ...optionsOf(body, defaultModes),
       input: body.input ?? null,
@@ -43,7 +38,10 @@ export function resumeOf(body: ResumeBody, caller: Caller, defaultModes: string[
   const answer: unknown = body.resume_data === undefined ? command.resume : body.resume_data;
   return {
     ...caller,
+    assistant: undefined,
     threadId: body.thread_id,
+    thread: "required",
+    delaySeconds: 0,
     kwargs: { ...optionsOf(body, defaultModes), command: { ...command, resume: answer } },
     metadata: metadataOf(body),
     strategy: body.multitask_strategy ?? "enqueue",
@@ -67,7 +65,7 @@ function metadataOf({ config, metadata }: Pick<InvokeBody, "config" | "metadata"
 }
 
 function optionsOf(body: Omit<InvokeBody, "input">, defaultModes: string[]): RunKwargs {
-  const configurable = withoutServerKeys(body.config?.configurable ?? {});
+  const configurable = clientConfigurable(body.config?.configurable ?? {});
   const given: Partial<RunKwargs> = {};
   if (body.config !== undefined) {
     const { metadata: _metadata, ...config } = body.config;
@@ -80,17 +78,6 @@ function optionsOf(body: Omit<InvokeBody, "input">, defaultModes: string[]): Run
   if (body.interrupt_after !== undefined) given.interrupt_after = body.interrupt_after;
   const modes = body.stream_mode === undefined || body.stream_mode.length === 0 ? defaultModes : body.stream_mode;
   return { ...given, stream_mode: [...new Set(modes)] };
-}
-
-/** A caller's configurable never carries what the server says; the worker puts its own keys last as well. */
-function withoutServerKeys(configurable: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(configurable).filter(([key]) => !SERVER_OWNED.has(key) && !key.startsWith("__")),
-  );
-}
-
-function compact<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(value).filter(([, inner]) => inner !== undefined)) as never;
 }
 
 /** The one thread id of an edit, which may come in the body or in the query. */

@@ -1,14 +1,18 @@
 import type { Response } from "express";
 import type { RouteContext } from "../http/route.ts";
 import { waitSeconds } from "../http/prefer-wait.ts";
-import { getRunStatus } from "@flotilla/shared/runs/run-queries";
+import { NotFound } from "@flotilla/shared/errors";
+import { getRun, getRunStatus } from "@flotilla/shared/runs/run-queries";
+import type { Run } from "@flotilla/shared/runs/run";
 import type { Gateway } from "../gateway.ts";
 import { createRun, newRunId, type AcceptedRun, type Submission } from "./create-run.ts";
+import { sendFinalState } from "./join-run.ts";
+import { visibleRun } from "./render-run.ts";
 import type { EndedRun } from "./run-end.ts";
 import { streamRun } from "./stream-run.ts";
 import { listenForEnd, type RunWait } from "./wait-for-run.ts";
 
-/** The three ways in which a submission is answered: a handle at once, the result after a wait, or a stream. */
+/** The ways in which a submission is answered: a handle or the run at once, the result after a wait, or a stream. */
 
 type Context = Pick<
   RouteContext<unknown, { wait?: number | undefined }, unknown>,
@@ -53,8 +57,60 @@ function switchTo(gateway: Gateway, listening: RunWait, runId: string): RunWait 
   return listenForEnd(gateway, runId, true);
 }
 
-/** The run's events from the first on. Enqueued before the headers, subscribed before a worker can start. */
-export async function answerWithStream(gateway: Gateway, context: Context, submission: Submission): Promise<void> {
+/** 200 with the run as it was accepted. */
+export async function answerWithRun(
+  gateway: Gateway,
+  response: Response,
+  submission: Submission,
+  path: (accepted: AcceptedRun) => string = runPath,
+): Promise<void> {
+  const accepted = await createRun(gateway, submission, newRunId());
+  response.setHeader("content-location", path(accepted));
+  response.json(visibleRun(await rowOf(gateway, submission.principal.tenantId, accepted)));
+}
+
+/** The row of a run that an earlier request made is read: it has gone on since. */
+export async function rowOf(gateway: Gateway, tenantId: string, { run, threadId, runId }: AcceptedRun): Promise<Run> {
+  const found = run ?? (await getRun(gateway.pool, tenantId, threadId, runId));
+  if (found === undefined) throw new NotFound("run", `Run ${runId} does not exist any more`);
+  return found;
+}
+
+/**
+ * 200 at once and the final state when the run ends; what a submission is refused for is said before. AGENT_SERVER_API 5.2.
+ * @returns the run whose client went away before its end.
+ */
+export async function answerWithFinalState(
+  gateway: Gateway,
+  context: Context,
+  submission: Submission,
+  path: (accepted: AcceptedRun) => string = runPath,
+): Promise<AcceptedRun | undefined> {
+  const { tenantId } = submission.principal;
+  const runId = newRunId();
+  const listening = listenForEnd(gateway, runId);
+  let accepted: AcceptedRun;
+  try {
+    accepted = await createRun(gateway, listenedTo(submission, "result"), runId);
+  } catch (error) {
+    listening.close();
+    throw error;
+  }
+  const wait = accepted.replayed ? switchTo(gateway, listening, accepted.runId) : listening;
+  context.response.set({ "content-location": path(accepted), location: `${runPath(accepted)}/join` });
+  return (await sendFinalState(context.response, wait, tenantId, context.clientGone)) ? undefined : accepted;
+}
+
+/**
+ * The run's events from the first on. Enqueued before the headers, subscribed before a worker can start.
+ * @returns the run whose client went away before its end.
+ */
+export async function answerWithStream(
+  gateway: Gateway,
+  context: Context,
+  submission: Submission,
+  path: (accepted: AcceptedRun) => string = runPath,
+): Promise<AcceptedRun | undefined> {
   const runId = newRunId();
   const opening = gateway.tails.openNew(runId, submission.principal.tenantId);
   let accepted: AcceptedRun;
@@ -69,8 +125,10 @@ export async function answerWithStream(gateway: Gateway, context: Context, submi
     tail.close();
     tail = await gateway.tails.open(accepted.runId, submission.principal.tenantId);
   }
-  const run = runPath(accepted);
-  const sse = gateway.streams.open(context.response, { "content-location": run, location: `${run}/stream` });
+  const sse = gateway.streams.open(context.response, {
+    "content-location": path(accepted),
+    location: `${runPath(accepted)}/stream`,
+  });
   await streamRun(gateway, tail, sse, {
     tenantId: submission.principal.tenantId,
     threadId: accepted.threadId,
@@ -78,6 +136,7 @@ export async function answerWithStream(gateway: Gateway, context: Context, submi
     after: undefined,
     modes: undefined,
   });
+  return sse.clientLeft ? accepted : undefined;
 }
 
 export function runPath({ threadId, runId }: { threadId: string; runId: string }): string {

@@ -4,7 +4,12 @@ import type { Pool } from "@flotilla/shared/postgres/pool";
 import type { Failpoint } from "@flotilla/shared/process/failpoints";
 import type { Logger } from "@flotilla/shared/process/logger";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
-import { cancelRun as recordCancel, settleRun } from "@flotilla/shared/runs/run-queries";
+import {
+  cancelRun as recordCancel,
+  deleteRun as eraseRun,
+  listActiveRuns,
+  settleRun,
+} from "@flotilla/shared/runs/run-queries";
 import { deleteThread as eraseThread } from "@flotilla/shared/threads/thread-queries";
 import type { CancelAction } from "@flotilla/shared/runs/run";
 import type { ThreadStates } from "../threads/thread-state.ts";
@@ -57,7 +62,7 @@ export async function cancelRun(
  */
 async function refreshThread({ states, logger }: CancelDeps, { tenantId, threadId, runId }: RunAddress): Promise<void> {
   await states.refreshStale(tenantId, threadId).catch((error: unknown) => {
-    logger.warn({ run_id: runId, err: messageOf(error) }, "the state of a cancelled run's thread could not be read");
+    logger.warn({ run_id: runId, err: messageOf(error) }, "the state of a run's thread could not be read");
   });
 }
 
@@ -69,6 +74,59 @@ export async function cancelAbandoned(deps: CancelDeps & { streams: OpenStreams 
   await delay(ABANDONED_MS, undefined, { ref: false });
   if (deps.streams.isClosing || (await deps.signals.isFollowed(run.runId))) return;
   await cancelRun(deps, run, "interrupt", "the client went away");
+}
+
+/** Runs that are looked up at once. */
+const PAGE = 200;
+
+/**
+ * Cancels the runs of a tenant that are pending, running, or either, as they are when their turn comes. Those that are made
+ * meanwhile may be met or not.
+ * @returns how many there were.
+ */
+export async function cancelActiveRuns(
+  deps: CancelDeps,
+  tenantId: string,
+  status: "pending" | "running" | "all",
+  action: CancelAction,
+): Promise<number> {
+  let found = 0;
+  for (let afterSeq = "0"; ;) {
+    const page = await listActiveRuns(deps.pool, tenantId, { status, afterSeq, limit: PAGE });
+    for (const { run_id: runId, thread_id: threadId } of page) {
+      await cancelRun(deps, { tenantId, threadId, runId }, action).then(() => found++, ignoreMissing);
+    }
+    if (page.length < PAGE) return found;
+    afterSeq = page.at(-1)?.seq ?? afterSeq;
+  }
+}
+
+/** Cancels some runs of a thread; those that do not exist are passed over. */
+export async function cancelRuns(
+  deps: CancelDeps,
+  { tenantId, threadId, runIds }: { tenantId: string; threadId: string; runIds: readonly string[] },
+  action: CancelAction,
+): Promise<number> {
+  let found = 0;
+  for (const runId of runIds)
+    await cancelRun(deps, { tenantId, threadId, runId }, action).then(() => found++, ignoreMissing);
+  return found;
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof NotFound)) throw error;
+}
+
+/**
+ * Erases a run that has ended, with its checkpoints and events.
+ * @throws NotFound; Conflict while it is in flight.
+ */
+export async function deleteRun(deps: CancelDeps, { tenantId, threadId, runId }: RunAddress): Promise<void> {
+  const outcome = await eraseRun(deps.pool, tenantId, threadId, runId);
+  if (outcome === "missing") throw new NotFound("run", `Run ${runId} does not exist on thread "${threadId}"`);
+  if (outcome === "active") throw new Conflict("run_active", `Run ${runId} is active; cancel it first`);
+  await refreshThread(deps, { tenantId, threadId, runId });
+  await deps.signals.forget([runId]);
 }
 
 /** How long a run in flight may take to stop before its attempt is ended without its worker, in ms. */

@@ -1,25 +1,28 @@
-import { v5 as uuidV5, v7 as uuidV7 } from "uuid";
+import { v7 as uuidV7 } from "uuid";
 import type { Principal } from "@flotilla/shared/access/api-key";
-import { Conflict, IdempotencyKeyReused, NotFound } from "@flotilla/shared/errors";
+import { Conflict, IdempotencyKeyReused, InvalidRequest, NotFound } from "@flotilla/shared/errors";
 import type { Pool } from "@flotilla/shared/postgres/pool";
 import type { Failpoint } from "@flotilla/shared/process/failpoints";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 import { createRun as insertRun, type CreateOutcome, type NewRun } from "@flotilla/shared/runs/run-queries";
-import type { MultitaskStrategy, RunKwargs } from "@flotilla/shared/runs/run";
+import type { MultitaskStrategy, Run, RunKwargs } from "@flotilla/shared/runs/run";
+import { defaultAssistantId } from "../assistants/default-assistant.ts";
 import type { Idempotency } from "../http/idempotency.ts";
 import type { ThreadStates } from "../threads/thread-state.ts";
 import type { RunSignals } from "./run-signals.ts";
 
-/** Namespace of the ids of default assistants, one per graph. It is LangGraph's own, not RFC 4122's. */
-const ASSISTANT_NAMESPACE = "6ba7b821-9dad-11d1-80b4-00c04fd430c8";
-
 export interface Submission {
   principal: Principal;
   graphId: string;
+  /** Who runs the graph: undefined for the graph's default, with nothing of its own, as the small dialect has it. */
+  assistant: { id: string; metadata: Record<string, unknown> } | undefined;
   threadId: string | undefined;
+  /** A thread that does not exist is made, missed, or made for this run alone. */
+  thread: "made" | "required" | "temporary";
   kwargs: RunKwargs;
   metadata: Record<string, unknown>;
   strategy: MultitaskStrategy;
+  delaySeconds: number;
   resume: NewRun["resume"];
   idempotency: Idempotency | undefined;
 }
@@ -30,6 +33,8 @@ export interface AcceptedRun {
   threadId: string;
   /** Accepted by an earlier request. */
   replayed: boolean;
+  /** As it was accepted now; undefined for one that was accepted earlier. */
+  run: Run | undefined;
 }
 
 export interface CreateRunDeps {
@@ -44,18 +49,6 @@ export function newRunId(): string {
   return uuidV7();
 }
 
-const assistantIds = new Map<string, string>();
-
-/** Computed once for each graph of the server: a hash of its name. */
-export function defaultAssistantId(graphId: string): string {
-  let id = assistantIds.get(graphId);
-  if (id === undefined) {
-    id = uuidV5(graphId, ASSISTANT_NAMESPACE);
-    assistantIds.set(graphId, id);
-  }
-  return id;
-}
-
 /**
  * Accepts a run: one transaction for thread, double-texting decision and row; then the queue, best effort. Once the
  * transaction has committed the run is accepted, whatever happens to Redis or to this process.
@@ -68,19 +61,22 @@ export async function createRun(
   beforeEnqueue: Promise<unknown> = Promise.resolve(),
 ): Promise<AcceptedRun> {
   const threadId = submission.threadId ?? uuidV7();
+  const assistantId = submission.assistant?.id ?? defaultAssistantId(submission.graphId);
   const run: NewRun = {
     tenantId: submission.principal.tenantId,
     threadId,
-    threadMustExist: submission.resume !== undefined,
-    bindGraph: true,
+    threadMustExist: submission.thread === "required",
+    bindGraph: submission.assistant === undefined,
+    temporary: submission.thread === "temporary",
     runId,
-    assistantId: defaultAssistantId(submission.graphId),
+    assistantId,
     graphId: submission.graphId,
     kwargs: submission.kwargs,
     metadata: submission.metadata,
-    threadMetadata: { graph_id: submission.graphId, assistant_id: defaultAssistantId(submission.graphId) },
+    assistantMetadata: submission.assistant?.metadata,
+    threadMetadata: { graph_id: submission.graphId, assistant_id: assistantId },
     strategy: submission.strategy,
-    delaySeconds: 0,
+    delaySeconds: submission.delaySeconds,
     resume: submission.resume,
     idempotency: submission.idempotency,
   };
@@ -91,13 +87,37 @@ export async function createRun(
     await deps.states.refreshStale(run.tenantId, threadId);
     outcome = await insertRun(deps.pool, run);
   }
-  if (outcome.outcome === "replayed") return { runId: outcome.run_id, threadId: outcome.thread_id, replayed: true };
+  if (outcome.outcome === "replayed")
+    return { runId: outcome.run_id, threadId: outcome.thread_id, replayed: true, run: undefined };
   if (outcome.outcome !== "created") throw refusal(outcome, submission, threadId);
   await beforeEnqueue;
   for (const { run_id, was } of outcome.cancelled) deps.signals.cancelled(run_id, was);
   await deps.queue.enqueue(outcome.dispatch);
   await deps.failpoint("after_enqueue");
-  return { runId, threadId, replayed: false };
+  return { runId, threadId, replayed: false, run: toRow(run, outcome) };
+}
+
+/** The row as `create_run` has just inserted it. */
+function toRow(run: NewRun, created: Extract<CreateOutcome, { outcome: "created" }>): Run {
+  return {
+    run_id: run.runId,
+    tenant_id: run.tenantId,
+    thread_id: run.threadId,
+    assistant_id: run.assistantId,
+    graph_id: run.graphId,
+    status: "pending",
+    kwargs: run.kwargs,
+    metadata: created.metadata,
+    multitask_strategy: run.strategy,
+    attempt: 0,
+    story: [],
+    error: null,
+    cancel_reason: null,
+    created_at: created.created_at,
+    updated_at: created.created_at,
+    started_at: null,
+    ended_at: null,
+  };
 }
 
 type Refusal = Exclude<CreateOutcome, { outcome: "created" | "replayed" }>;
@@ -114,7 +134,7 @@ function refusal(refused: Refusal, submission: Submission, threadId: string): Er
         `Thread "${threadId}" belongs to graph "${refused.graph_id}", not to "${submission.graphId}"`,
       );
     case "thread_busy":
-      return submission.resume === undefined
+      return submission.resume === undefined || submission.resume.kind === "if_waiting"
         ? new Conflict(
             "thread_busy",
             "Thread is already running a task. Wait for it to finish or choose a different multitask strategy.",
@@ -131,10 +151,12 @@ function refusal(refused: Refusal, submission: Submission, threadId: string): Er
         "interrupt_not_waiting",
         `That interrupt does not wait on thread "${threadId}". Waiting: ${(refused.waiting ?? []).join(", ")}`,
       );
-    case "several_interrupts":
-      return new Conflict(
-        "several_interrupts",
-        `Several interrupts wait on thread "${threadId}"; name one with interrupt_id: ${(refused.waiting ?? []).join(", ")}`,
-      );
+    case "several_interrupts": {
+      const several = `Several interrupts wait on thread "${threadId}"`;
+      const ids = (refused.waiting ?? []).join(", ");
+      return submission.resume?.kind === "if_waiting"
+        ? new InvalidRequest(`${several}; answer with a map from their ids: ${ids}`)
+        : new Conflict("several_interrupts", `${several}; name one with interrupt_id: ${ids}`);
+    }
   }
 }

@@ -1,6 +1,6 @@
 import type { Response } from "express";
 import type { EndedRun } from "./run-end.ts";
-import { listenForEnd, type WaitDeps } from "./wait-for-run.ts";
+import { listenForEnd, type RunWait, type WaitDeps } from "./wait-for-run.ts";
 
 /** Leading white space is legal JSON: it keeps proxies and clients from giving up. In ms. */
 const KEEP_ALIVE_MS = 2_000;
@@ -13,17 +13,26 @@ const KEEP_ALIVE_MS = 2_000;
 export async function joinRun(
   deps: WaitDeps,
   response: Response,
-  run: { tenantId: string; thread_id: string; run_id: string },
+  run: { tenantId: string; runId: string },
   clientGone: AbortSignal,
 ): Promise<boolean> {
-  const wait = listenForEnd(deps, run.run_id, true);
+  return sendFinalState(response, listenForEnd(deps, run.runId, true), run.tenantId, clientGone);
+}
+
+/** As `joinRun`, with a wait that listens already. */
+export async function sendFinalState(
+  response: Response,
+  wait: RunWait,
+  tenantId: string,
+  clientGone: AbortSignal,
+): Promise<boolean> {
   response
     .status(200)
     .set({ "content-type": "application/json; charset=utf-8", "cache-control": "no-store", "x-accel-buffering": "no" });
   response.flushHeaders();
   const keepAlive = setInterval(() => response.write("\n"), KEEP_ALIVE_MS);
   try {
-    const end = await wait.end(run.tenantId, clientGone);
+    const end = await wait.end(tenantId, clientGone);
     if (end === undefined) {
       response.end();
       return !clientGone.aborted;

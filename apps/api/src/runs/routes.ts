@@ -1,21 +1,19 @@
 import * as z from "zod";
 import { NotFound } from "@flotilla/shared/errors";
-import { streamModes } from "@flotilla/shared/protocol/graph-call";
 import { runId, threadId } from "@flotilla/shared/protocol/ids";
 import { limit, offset, queryFlag, queryJson, queryList } from "@flotilla/shared/protocol/query";
+import { cancelRunsBody } from "@flotilla/shared/protocol/run-body";
 import { storableText } from "@flotilla/shared/protocol/text";
 import { errorBody, runBody, runStatus } from "@flotilla/shared/protocol/responses";
 import { getRun, listRuns } from "@flotilla/shared/runs/run-queries";
 import type { Run } from "@flotilla/shared/runs/run";
 import type { Gateway } from "../gateway.ts";
 import { route, type Route } from "../http/route.ts";
-import { runPath } from "./answer-run.ts";
-import { cancelAbandoned, cancelRun, deleteThread } from "./cancel-run.ts";
-import { joinRun } from "./join-run.ts";
-import { parseCursor, streamRun, supplyEndOfOldRun } from "./stream-run.ts";
+import { visibleRun } from "./render-run.ts";
+import { cancelActiveRuns, cancelRun, cancelRuns, deleteRun, deleteThread } from "./cancel-run.ts";
 import { listenForEnd } from "./wait-for-run.ts";
 
-/** Runs of a thread, for both dialects: list, poll, follow, wait, cancel. AGENT_SERVER_API sections 5.2 and 7. */
+/** Runs that were submitted, for both dialects: list, poll, cancel, erase. AGENT_SERVER_API section 5.2. */
 
 const tag = "runs";
 const thread = z.object({ thread_id: threadId });
@@ -23,7 +21,7 @@ const run = z.object({ thread_id: threadId, run_id: runId });
 const missing = { 404: { description: "There is no such thread or run", schema: errorBody } };
 
 export function runRoutes(gateway: Gateway): Route[] {
-  const { pool, states, streams, tails } = gateway;
+  const { pool, states } = gateway;
 
   async function requireRun(tenantId: string, { thread_id, run_id }: z.output<typeof run>): Promise<Run> {
     const found = await getRun(pool, tenantId, thread_id, run_id);
@@ -49,7 +47,7 @@ export function runRoutes(gateway: Gateway): Route[] {
       async handle({ principal: { tenantId }, params: { thread_id }, query, response }) {
         await states.requireThread(tenantId, thread_id);
         response.json(
-          (await listRuns(pool, tenantId, thread_id, query)).map((found) => selected(visible(found), query.select)),
+          (await listRuns(pool, tenantId, thread_id, query)).map((found) => selected(visibleRun(found), query.select)),
         );
       },
     }),
@@ -61,56 +59,7 @@ export function runRoutes(gateway: Gateway): Route[] {
       params: run,
       answers: { 200: { description: "The run", schema: runBody }, ...missing },
       async handle({ principal, params, response }) {
-        response.json(visible(await requireRun(principal.tenantId, params)));
-      },
-    }),
-    route({
-      method: "get",
-      path: "/threads/{thread_id}/runs/{run_id}/stream",
-      tag,
-      summary: "Join a run's stream; with Last-Event-ID, after that event",
-      params: run,
-      query: z.object({ stream_mode: queryList(streamModes).optional(), cancel_on_disconnect: queryFlag.optional() }),
-      headers: { "Last-Event-ID": "The id of the last event that was seen: only what comes after it is sent" },
-      answers: {
-        200: { description: "Server-Sent Events: what is kept, then what comes", contentType: "text/event-stream" },
-        ...missing,
-      },
-      async handle({ principal: { tenantId }, params, query, request, response }) {
-        const found = await requireRun(tenantId, params);
-        if (request.method === "HEAD") return void response.set("content-type", "text/event-stream").end();
-        await supplyEndOfOldRun(gateway, tenantId, found);
-        const tail = await tails.open(params.run_id, tenantId);
-        const path = runPath({ threadId: params.thread_id, runId: params.run_id });
-        const sse = streams.open(response, { "content-location": path, location: `${path}/stream` });
-        const after = parseCursor(request.get("last-event-id"), found.attempt);
-        await streamRun(gateway, tail, sse, {
-          tenantId,
-          threadId: params.thread_id,
-          runId: params.run_id,
-          after,
-          modes: query.stream_mode,
-        });
-        if (sse.clientLeft && query.cancel_on_disconnect === true) {
-          await cancelAbandoned(gateway, { tenantId, threadId: params.thread_id, runId: params.run_id });
-        }
-      },
-    }),
-    route({
-      method: "get",
-      path: "/threads/{thread_id}/runs/{run_id}/join",
-      tag,
-      summary: "Wait for a run's end and get its final state",
-      params: run,
-      query: z.object({ cancel_on_disconnect: queryFlag.optional() }),
-      answers: { 200: { description: 'The final state; {"__error__": …} for a run that failed' }, ...missing },
-      async handle({ principal: { tenantId }, params, query, request, response, clientGone }) {
-        await requireRun(tenantId, params);
-        if (request.method === "HEAD") return void response.type("json").end();
-        const ended = await joinRun(gateway, response, { tenantId, ...params }, clientGone);
-        if (!ended && query.cancel_on_disconnect === true) {
-          await cancelAbandoned(gateway, { tenantId, threadId: params.thread_id, runId: params.run_id });
-        }
+        response.json(visibleRun(await requireRun(principal.tenantId, params)));
       },
     }),
     route({
@@ -143,6 +92,40 @@ export function runRoutes(gateway: Gateway): Route[] {
       },
     }),
     route({
+      method: "post",
+      path: "/runs/cancel",
+      tag,
+      summary: "Cancel several runs: those of a status, or some of a thread",
+      query: z.object({ action: z.enum(["interrupt", "rollback"]).default("interrupt") }),
+      body: cancelRunsBody,
+      answers: { 204: { description: "The cancels are recorded" }, ...missing },
+      async handle({ principal: { tenantId }, query, body, response }) {
+        const { status, thread_id: threadId, run_ids: runIds } = body;
+        const found =
+          threadId !== undefined && runIds !== undefined
+            ? await cancelRuns(gateway, { tenantId, threadId, runIds }, query.action)
+            : await cancelActiveRuns(gateway, tenantId, status ?? "all", query.action);
+        if (found === 0) throw new NotFound("run", "There is no such run");
+        response.status(204).end();
+      },
+    }),
+    route({
+      method: "delete",
+      path: "/threads/{thread_id}/runs/{run_id}",
+      tag,
+      summary: "Erase a run that has ended, with its checkpoints and events",
+      params: run,
+      answers: {
+        204: { description: "Erased" },
+        409: { description: "The run is active; cancel it first", schema: errorBody },
+        ...missing,
+      },
+      async handle({ principal: { tenantId }, params, response }) {
+        await deleteRun(gateway, { tenantId, threadId: params.thread_id, runId: params.run_id });
+        response.status(204).end();
+      },
+    }),
+    route({
       method: "delete",
       path: "/threads/{thread_id}",
       tag: "threads",
@@ -155,11 +138,6 @@ export function runRoutes(gateway: Gateway): Route[] {
       },
     }),
   ];
-}
-
-/** A run as clients see it. */
-function visible({ tenant_id: _tenant, kwargs: { listening: _listening, ...kwargs }, story, ...run }: Run): object {
-  return { ...run, kwargs, story: story.map(({ holder: _holder, ...chapter }) => chapter) };
 }
 
 /** Only the fields that were asked for; unknown names are ignored. */

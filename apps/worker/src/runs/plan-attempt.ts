@@ -71,21 +71,25 @@ async function planResume(deps: PlanDeps, state: StateSnapshot, addressedId: str
   let answers = run.resume_map;
   if (answers === null) {
     const fixed = fixAnswers(run.kwargs.command?.resume, waiting);
-    if ("message" in fixed) return { kind: "fail", ...fixed };
+    if ("message" in fixed) return { kind: "fail", ...named(fixed, run) };
     answers = fixed.answers;
     if (!(await deps.storeAnswers(answers))) throw new LeaseLost(run.run_id);
   }
   const open = Object.fromEntries(Object.entries(answers).filter(([id]) => waiting.includes(id)));
   if (Object.keys(open).length > 0)
     return { kind: "stream", input: toGraphInput(run, open), checkpointId: addressedId };
-  if (run.attempt === 1)
-    return {
-      kind: "fail",
-      error: "UnknownInterrupt",
-      message: "The question that the run answers does not wait any more",
-    };
+  if (run.attempt === 1) {
+    const unknown = { error: "UnknownInterrupt", message: "The question that the run answers does not wait any more" };
+    return { kind: "fail", ...named(unknown, run) };
+  }
   const input = addressedId === undefined ? null : toGraphInput(run, answers);
   return { kind: "stream", input, checkpointId: addressedId };
+}
+
+/** A client that asked for `strict_resume` looks for the name that the SDK knows. */
+function named(failure: { error: string; message: string }, run: ClaimedRun): { error: string; message: string } {
+  const strict = run.kwargs.strict_resume === true && failure.error === "UnknownInterrupt";
+  return strict ? { ...failure, error: "UnknownInterruptError" } : failure;
 }
 
 /**

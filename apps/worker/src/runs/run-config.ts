@@ -1,16 +1,6 @@
 import type { ClaimedRun } from "@flotilla/shared/runs/run";
+import { clientConfigurable } from "@flotilla/shared/runs/configurable";
 import { durabilityOf } from "./run-input.ts";
-
-/** Configurable keys that only the server sets; a caller's are dropped. */
-const SERVER_OWNED = new Set([
-  "thread_id",
-  "run_id",
-  "checkpoint_ns",
-  "checkpoint_id",
-  "checkpoint_map",
-  "graph_id",
-  "assistant_id",
-]);
 
 /** What LangGraph's `stream` is called with, besides modes, signal and control. Pure. */
 export interface RunConfig {
@@ -30,12 +20,13 @@ export interface RunConfig {
  * never come from outside. An omitted recursion limit is left out, so that the graph's own default applies.
  */
 export function toRunConfig(run: ClaimedRun, checkpointId: string | undefined): RunConfig {
-  const { config = {}, context, interrupt_before, interrupt_after } = run.kwargs;
+  const { config = {}, context, checkpoint_map, interrupt_before, interrupt_after } = run.kwargs;
   return {
     configurable: {
       ...clientConfigurable(config.configurable ?? {}),
       ...serverConfigurable(run),
       ...(checkpointId === undefined ? {} : { checkpoint_id: checkpointId }),
+      ...(checkpointId === undefined || checkpoint_map === undefined ? {} : { checkpoint_map }),
     },
     metadata: runMetadata(run),
     ...(config.tags === undefined ? {} : { tags: config.tags }),
@@ -56,10 +47,4 @@ export function serverConfigurable(run: ClaimedRun): Record<string, unknown> {
 export function runMetadata(run: ClaimedRun): Record<string, unknown> {
   const { run_id: _run, attempt: _attempt, ...metadata } = run.metadata;
   return { ...metadata, thread_id: run.thread_id, graph_id: run.graph_id, assistant_id: run.assistant_id };
-}
-
-function clientConfigurable(configurable: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(configurable).filter(([key]) => !SERVER_OWNED.has(key) && !key.startsWith("__")),
-  );
 }

@@ -4,9 +4,10 @@ import { storableText } from "./text.ts";
 
 /** Bodies of the small dialect, `/graphs/*`. Unknown fields are ignored; an explicit null on an optional field means absent. */
 
-const absent = <S extends z.ZodType>(schema: S) => z.preprocess((value) => value ?? undefined, schema.optional());
+export const absent = <S extends z.ZodType>(schema: S) =>
+  z.preprocess((value) => value ?? undefined, schema.optional());
 const anyJson = z.unknown().meta({ description: "any JSON value" });
-const jsonObject = z.record(z.string(), z.unknown());
+export const jsonObject = z.record(z.string(), z.unknown());
 
 export const streamModes = z.enum([
   "values",
@@ -20,11 +21,10 @@ export const streamModes = z.enum([
   "checkpoints",
   "tools",
 ]);
-const oneOrMoreModes = z.preprocess(
-  (value) => (typeof value === "string" ? [value] : value),
-  z.array(streamModes).max(10),
-);
-const breakpoints = z.union([z.literal("*"), z.array(z.string().max(256)).max(1000)]);
+/** A list, or one of it alone. */
+export const oneOrMore = <S extends z.ZodType>(item: S) =>
+  z.preprocess((value) => (typeof value === "string" ? [value] : value), z.array(item).max(20));
+export const breakpoints = z.union([z.literal("*"), z.array(z.string().max(256)).max(1000)]);
 
 export const callConfig = z
   .object({
@@ -41,7 +41,7 @@ const callOptions = {
   metadata: absent(jsonObject),
   multitask_strategy: absent(z.enum(["reject", "enqueue", "interrupt", "rollback"])),
   durability: absent(z.enum(["sync", "async", "exit"])),
-  stream_mode: absent(oneOrMoreModes),
+  stream_mode: absent(oneOrMore(streamModes)),
   stream_subgraphs: absent(z.boolean()),
   interrupt_before: absent(breakpoints),
   interrupt_after: absent(breakpoints),

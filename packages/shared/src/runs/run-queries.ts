@@ -18,19 +18,27 @@ export interface NewRun {
   tenantId: string;
   threadId: string;
   threadMustExist: boolean;
-  /** Refuse a thread that belongs to another graph. */
+  /** Refuse a thread that belongs to another graph; otherwise the thread becomes one of this graph. */
   bindGraph: boolean;
+  /** The thread is made for this run alone, see `listEndedTemporaryThreads`. */
+  temporary: boolean;
   runId: string;
   assistantId: string;
   graphId: string;
   kwargs: RunKwargs;
   metadata: Record<string, unknown>;
+  /** Goes under the run's metadata, with the thread's in between. Undefined: the run's metadata is all. */
+  assistantMetadata: Record<string, unknown> | undefined;
+  /** Goes over the thread's own metadata. */
   threadMetadata: Record<string, unknown>;
   strategy: MultitaskStrategy;
   delaySeconds: number;
-  /** The run answers questions that must be waiting now: the only one, one by its id, or several by theirs. */
+  /**
+   * The run answers questions that must be waiting now: the only one, one by its id, or several by theirs. `if_waiting` is
+   * the only one, if it is known now which one waits: otherwise the run's claim decides.
+   */
   resume:
-    | { kind: "only"; answer: unknown }
+    | { kind: "only" | "if_waiting"; answer: unknown }
     | { kind: "named"; interruptId: string; answer: unknown }
     | { kind: "map"; answers: Record<string, unknown> }
     | undefined;
@@ -43,6 +51,8 @@ export type CreateOutcome =
       dispatch: Dispatch | null;
       cancelled: { run_id: string; was: "pending" | "running" }[];
       created_at: string;
+      /** The run's metadata, merged. */
+      metadata: Record<string, unknown>;
     }
   | { outcome: "replayed"; run_id: string; thread_id: string }
   | { outcome: "key_reused" }
@@ -65,17 +75,19 @@ export async function createRun(db: Queryable, run: NewRun): Promise<CreateOutco
   return retryConflicts(async () => {
     const { rows } = await db.query<{ result: CreateOutcome }>({
       name: "run_create",
-      text: "select create_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) as result",
+      text: "select create_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) as result",
       values: [
         run.tenantId,
         run.threadId,
         run.threadMustExist,
         run.bindGraph,
+        run.temporary,
         run.runId,
         run.assistantId,
         run.graphId,
         JSON.stringify(run.kwargs),
         toJsonb(run.metadata),
+        run.assistantMetadata === undefined ? null : toJsonb(run.assistantMetadata),
         toJsonb(run.threadMetadata),
         run.strategy,
         run.delaySeconds,
@@ -95,7 +107,8 @@ function resumeParameters(
     case undefined:
       return [null, null, null];
     case "only":
-      return ["only", null, JSON.stringify(resume.answer)];
+    case "if_waiting":
+      return [resume.kind, null, JSON.stringify(resume.answer)];
     case "named":
       return ["named", [resume.interruptId], JSON.stringify(resume.answer)];
     case "map":
@@ -293,8 +306,48 @@ export async function cancelRun(
   });
 }
 
+/** Erases a run that has ended, with what it wrote. */
+export async function deleteRun(
+  db: Queryable,
+  tenantId: string,
+  threadId: string,
+  runId: string,
+): Promise<"missing" | "active" | "deleted"> {
+  return retryConflicts(async () => {
+    const { rows } = await db.query<{ outcome: "missing" | "active" | "deleted" }>(
+      "select delete_run($1, $2, $3) ->> 'outcome' as outcome",
+      [tenantId, threadId, runId],
+    );
+    return only(rows).outcome;
+  });
+}
+
+/** Runs of a tenant that are in flight, oldest first, after a position. */
+export async function listActiveRuns(
+  db: Queryable,
+  tenantId: string,
+  page: { status: "pending" | "running" | "all"; afterSeq: string; limit: number },
+): Promise<{ run_id: string; thread_id: string; seq: string }[]> {
+  const { rows } = await db.query<{ run_id: string; thread_id: string; seq: string }>(
+    `select run_id, thread_id, seq::text from runs
+      where tenant_id = $1 and status in ('pending', 'running') and seq > $2 and ($3 = 'all' or status = $3)
+      order by seq limit $4`,
+    [tenantId, page.afterSeq, page.status, page.limit],
+  );
+  return rows;
+}
+
+/** A run of any thread, as those without a thread of their own are addressed. */
+export async function getRunById(db: Queryable, tenantId: string, runId: string): Promise<Run | undefined> {
+  const { rows } = await db.query<Run>(
+    `select ${RUN_COLUMNS} from (select * from runs where run_id = $1 offset 0) r where tenant_id = $2`,
+    [runId, tenantId],
+  );
+  return rows[0];
+}
+
 const RUN_COLUMNS = /* sql */ `run_id, tenant_id, thread_id, assistant_id, graph_id, status, kwargs, metadata,
-  multitask_strategy, attempt, story, error, created_at, updated_at, started_at, ended_at`;
+  multitask_strategy, attempt, story, error, cancel_reason, created_at, updated_at, started_at, ended_at`;
 
 export async function getRun(
   db: Queryable,

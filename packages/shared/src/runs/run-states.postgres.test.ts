@@ -26,6 +26,8 @@ async function accept(threadId: string, more: Partial<NewRun> = {}): Promise<str
     tenantId: "default",
     threadId,
     threadMustExist: false,
+    temporary: false,
+    assistantMetadata: undefined,
     bindGraph: true,
     runId,
     assistantId: randomUUID(),

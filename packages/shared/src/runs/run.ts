@@ -75,11 +75,19 @@ export interface RunKwargs {
   config?: { tags?: string[]; recursion_limit?: number; configurable?: Record<string, unknown> };
   context?: Record<string, unknown>;
   checkpoint_id?: string;
+  /** The checkpoints of subgraphs from which they go on, by namespace; with `checkpoint_id`. */
+  checkpoint_map?: Record<string, string>;
   interrupt_before?: "*" | string[];
   interrupt_after?: "*" | string[];
   stream_mode: string[];
   stream_subgraphs?: boolean;
   durability?: Durability;
+  /** An answer to a question that does not wait fails the run under the name that the SDK knows. */
+  strict_resume?: boolean;
+  /** Whether a client wants to read events again. Absent: it was not asked, and every join begins with what is kept. */
+  resumable?: boolean;
+  webhook?: string;
+  feedback_keys?: string[];
   /** Set by the gateway, not shown: a client is there from the beginning, for the events or for the result alone. */
   listening?: "events" | "result";
 }
@@ -106,6 +114,8 @@ export interface Run {
     checkpoint_id?: string | null;
   }[];
   error: RunError | null;
+  /** Why somebody cancelled it, as he said. */
+  cancel_reason: string | null;
   created_at: string;
   updated_at: string;
   started_at: string | null;
