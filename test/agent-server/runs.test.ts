@@ -348,6 +348,7 @@ describe("a client that goes away", () => {
     await stream.until(({ event }) => event === "values");
     stream.close();
     await becomes(stream.runPath, status);
+    expect(await statusOf(stream.runPath)).toBe(status);
   });
 });
 
