@@ -44,6 +44,7 @@ import { runRoutes } from "./runs/routes.ts";
 import { submitRoutes } from "./runs/submit-routes.ts";
 import { missingEnd } from "./runs/stream-run.ts";
 import { systemRoutes } from "./system/routes.ts";
+import { threadRoutes } from "./threads/routes.ts";
 import { ThreadStates } from "./threads/thread-state.ts";
 
 // The entry of a gateway process: environment, wiring, signals.
@@ -149,7 +150,13 @@ try {
   const authenticator = new Authenticator({ db: pool, allowedOrigins });
   const langgraphVersion = (createRequire(import.meta.url)("@langchain/langgraph/package.json") as { version: string })
     .version;
-  const routes = [...graphRoutes(gateway), ...submitRoutes(gateway), ...runRoutes(gateway), ...followRoutes(gateway)];
+  const routes = [
+    ...graphRoutes(gateway),
+    ...threadRoutes(gateway),
+    ...submitRoutes(gateway),
+    ...runRoutes(gateway),
+    ...followRoutes(gateway),
+  ];
   routes.push(
     ...systemRoutes({
       gateway,

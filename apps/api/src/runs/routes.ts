@@ -9,8 +9,9 @@ import { getRun, listRuns } from "@flotilla/shared/runs/run-queries";
 import type { Run } from "@flotilla/shared/runs/run";
 import type { Gateway } from "../gateway.ts";
 import { route, type Route } from "../http/route.ts";
+import { selectFields } from "../threads/select-fields.ts";
 import { visibleRun } from "./render-run.ts";
-import { cancelActiveRuns, cancelRun, cancelRuns, deleteRun, deleteThread } from "./cancel-run.ts";
+import { cancelActiveRuns, cancelRun, cancelRuns, deleteRun } from "./cancel-run.ts";
 import { listenForEnd } from "./wait-for-run.ts";
 
 /** Runs that were submitted, for both dialects: list, poll, cancel, erase. AGENT_SERVER_API section 5.2. */
@@ -47,7 +48,9 @@ export function runRoutes(gateway: Gateway): Route[] {
       async handle({ principal: { tenantId }, params: { thread_id }, query, response }) {
         await states.requireThread(tenantId, thread_id);
         response.json(
-          (await listRuns(pool, tenantId, thread_id, query)).map((found) => selected(visibleRun(found), query.select)),
+          (await listRuns(pool, tenantId, thread_id, query)).map((found) =>
+            selectFields(visibleRun(found), query.select),
+          ),
         );
       },
     }),
@@ -125,23 +128,5 @@ export function runRoutes(gateway: Gateway): Route[] {
         response.status(204).end();
       },
     }),
-    route({
-      method: "delete",
-      path: "/threads/{thread_id}",
-      tag: "threads",
-      summary: "Erase a thread with its runs, checkpoints and events",
-      params: thread,
-      answers: { 204: { description: "Erased" }, ...missing },
-      async handle({ principal, params, response }) {
-        await deleteThread(gateway, principal.tenantId, params.thread_id);
-        response.status(204).end();
-      },
-    }),
   ];
-}
-
-/** Only the fields that were asked for; unknown names are ignored. */
-function selected(run: object, select: string[] | undefined): object {
-  if (select === undefined || select.length === 0) return run;
-  return Object.fromEntries(Object.entries(run).filter(([name]) => select.includes(name)));
 }

@@ -45,7 +45,11 @@ function threadOf(body: CreateRunBody, threadId: string | undefined): Submission
 
 /** AGENT_SERVER_API section 6.8. An omitted recursion limit stays out, so that the graph's own applies. */
 function kwargsOf(body: CreateRunBody, { assistant, headers }: RunCaller): RunKwargs {
-  const { metadata: _metadata, configurable: _configurable, ...config } = { ...assistant.config, ...compact(body.config ?? {}) };
+  const {
+    metadata: _metadata,
+    configurable: _configurable,
+    ...config
+  } = { ...assistant.config, ...compact(body.config ?? {}) };
   const own = (assistant.config["configurable"] ?? {}) as Record<string, unknown>;
   const start = startOf(body);
   const modes = body.stream_mode === undefined || body.stream_mode.length === 0 ? DEFAULT_MODES : body.stream_mode;

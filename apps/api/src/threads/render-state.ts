@@ -28,6 +28,20 @@ interface CheckpointConfig {
   configurable: Pick<CheckpointAddress, "thread_id" | "checkpoint_ns" | "checkpoint_id">;
 }
 
+/** Of a thread that nothing has run on: clients look at `checkpoint`. */
+export const EMPTY_STATE: ThreadState = {
+  values: {},
+  next: [],
+  tasks: [],
+  interrupts: [],
+  metadata: null,
+  created_at: null,
+  checkpoint: null,
+  parent_checkpoint: null,
+  config: null,
+  parent_config: null,
+};
+
 type Config = StateSnapshot["config"] | undefined;
 type Task = StateSnapshot["tasks"][number];
 

@@ -6,17 +6,29 @@ import type { Pool, PoolClient, Queryable } from "@flotilla/shared/postgres/pool
 import { inTransaction } from "@flotilla/shared/postgres/transaction";
 import { getThread, lockThread, storeEditedState, type Thread } from "@flotilla/shared/threads/thread-queries";
 import { getRun, listRuns } from "@flotilla/shared/runs/run-queries";
-import type { Run } from "@flotilla/shared/runs/run";
+import type { CommandInput, Run } from "@flotilla/shared/runs/run";
+import { toCommand } from "@flotilla/shared/runs/command";
 import { getCheckpointOfRun } from "@flotilla/shared/graphs/checkpoints/checkpoint-queries";
 import { interruptsByTask, toThreadState, type ThreadState } from "./render-state.ts";
 
-export interface StateEdit {
+/** A checkpoint of a thread; of a subgraph by its namespace. `map` has those of the graphs around it. */
+export interface CheckpointPlace {
+  checkpointId?: string | undefined;
+  ns?: string | undefined;
+  map?: Record<string, string> | undefined;
+}
+
+export interface StateEdit extends CheckpointPlace {
   tenantId: string;
   threadId: string;
   graphId: string;
   values: unknown;
   asNode: string | undefined;
-  checkpointId: string | undefined;
+}
+
+/** Updates that are applied together, in one checkpoint. */
+export interface Superstep {
+  updates: { values?: unknown; command?: CommandInput | undefined; as_node: string }[];
 }
 
 /** What a graph is bound for: a thread, or one run of it. */
@@ -65,19 +77,21 @@ export class ThreadStates {
     tenantId: string,
     threadId: string,
     graphId: string,
-    options: { checkpointId?: string | undefined; subgraphs?: boolean | undefined; runId?: string } = {},
+    options: CheckpointPlace & { subgraphs?: boolean | undefined; runId?: string } = {},
   ): Promise<ThreadState> {
     const { checkpointId, runId } = options;
     const use = { tenantId, threadId, graphId, runId };
     const graph = await this.#bind(this.#pool, new ThreadSaver(this.#pool, tenantId), use);
-    const configurable = {
-      thread_id: threadId,
-      ...(checkpointId === undefined ? {} : { checkpoint_id: checkpointId }),
-    };
-    const snapshot = await graph.getState({ configurable }, { subgraphs: options.subgraphs === true });
+    const snapshot = await graph
+      .getState({ configurable: configurableOf(threadId, options) }, { subgraphs: options.subgraphs === true })
+      .catch((error: unknown) => {
+        throw refusedPlace(error, options);
+      });
     const state = toThreadState(snapshot);
-    if (checkpointId !== undefined && state.created_at === null) {
-      throw new NotFound("checkpoint", `Checkpoint "${checkpointId}" does not exist on thread "${threadId}"`);
+    const isSomewhere = checkpointId !== undefined || (options.ns ?? "") !== "";
+    if (isSomewhere && state.created_at === null) {
+      const what = [checkpointId, options.ns].filter((part) => part !== undefined && part !== "").join('" of "');
+      throw new NotFound("checkpoint", `Checkpoint "${what}" does not exist on thread "${threadId}"`);
     }
     return state;
   }
@@ -87,14 +101,26 @@ export class ThreadStates {
     tenantId: string,
     threadId: string,
     graphId: string,
-    page: { limit: number; before?: string | undefined },
+    page: CheckpointPlace & {
+      limit: number;
+      before?: string | undefined;
+      /** What the metadata of a checkpoint has to contain. */
+      metadata?: Record<string, unknown> | undefined;
+    },
   ): Promise<ThreadState[]> {
     const graph = await this.#bind(this.#pool, new ThreadSaver(this.#pool, tenantId), { tenantId, threadId, graphId });
-    const before = page.before === undefined ? {} : { before: { configurable: { checkpoint_id: page.before } } };
+    const options = {
+      limit: page.limit,
+      ...(page.before === undefined ? {} : { before: { configurable: { checkpoint_id: page.before } } }),
+      ...(page.metadata === undefined ? {} : { filter: page.metadata }),
+    };
     const states: ThreadState[] = [];
-    const config = { configurable: { thread_id: threadId, checkpoint_ns: "" } };
-    for await (const snapshot of graph.getStateHistory(config, { limit: page.limit, ...before }))
-      states.push(toThreadState(snapshot));
+    const config = { configurable: { checkpoint_ns: "", ...configurableOf(threadId, page) } };
+    try {
+      for await (const snapshot of graph.getStateHistory(config, options)) states.push(toThreadState(snapshot));
+    } catch (error) {
+      throw refusedPlace(error, page);
+    }
     return states;
   }
 
@@ -140,36 +166,76 @@ export class ThreadStates {
    * @throws NotFound, Conflict while a run is active, InvalidRequest for what the graph refuses.
    */
   async update(edit: StateEdit): Promise<ThreadState> {
-    return inTransaction(this.#pool, async (client) => {
-      const thread = await lockThread(client, edit.tenantId, edit.threadId);
-      if (thread === undefined) throw new NotFound("thread", `Thread "${edit.threadId}" does not exist`);
-      requireGraph(thread, edit.graphId);
-      if (thread.in_flight)
-        throw new Conflict(
-          "run_active",
-          `A run of thread "${edit.threadId}" is active; its state cannot be edited meanwhile`,
-        );
-      const saver = new EditSaver(client, edit.tenantId, { graph_id: edit.graphId, thread_id: edit.threadId });
-      const graph = await this.#bind(client, saver, edit);
-      const configurable = {
-        thread_id: edit.threadId,
-        ...(edit.checkpointId === undefined ? {} : { checkpoint_id: edit.checkpointId }),
-      };
-      if (edit.checkpointId !== undefined && (await graph.getState({ configurable })).createdAt === undefined) {
+    return this.#edit(edit, async (graph) => {
+      const configurable = configurableOf(edit.threadId, edit);
+      const { createdAt } = await graph.getState({ configurable });
+      if (edit.checkpointId !== undefined && createdAt === undefined) {
         throw new NotFound(
           "checkpoint",
           `Checkpoint "${edit.checkpointId}" does not exist on thread "${edit.threadId}"`,
         );
       }
-      await graph
-        .updateState({ configurable }, edit.values as Record<string, unknown>, edit.asNode)
-        .catch((error: unknown) => {
-          throw refusedEdit(error);
-        });
-      const snapshot: StateSnapshot = await graph.getState({ configurable: { thread_id: edit.threadId } });
-      return storeSnapshot(client, edit.tenantId, edit.threadId, snapshot);
+      await graph.updateState({ configurable }, edit.values as Record<string, unknown>, edit.asNode);
     });
   }
+
+  /**
+   * Writes super-steps, each with its updates together in a checkpoint of its own. As `update` does it.
+   * @throws as `update`.
+   */
+  async applySupersteps(
+    thread: Pick<StateEdit, "tenantId" | "threadId" | "graphId">,
+    supersteps: Superstep[],
+  ): Promise<ThreadState> {
+    return this.#edit(thread, async (graph) => {
+      const steps = supersteps.map(({ updates }) => ({
+        updates: updates.map(({ values, command, as_node }) => ({
+          values: command === undefined ? values : toCommand(command),
+          asNode: as_node,
+        })),
+      }));
+      await graph.bulkUpdateState({ configurable: { thread_id: thread.threadId } }, steps as never);
+    });
+  }
+
+  /** Holds the thread's row, lets `write` go through the graph, and writes to the row what has come of it. */
+  async #edit(
+    { tenantId, threadId, graphId }: Pick<StateEdit, "tenantId" | "threadId" | "graphId">,
+    write: (graph: CompiledGraph) => Promise<void>,
+  ): Promise<ThreadState> {
+    return inTransaction(this.#pool, async (client) => {
+      const thread = await lockThread(client, tenantId, threadId);
+      if (thread === undefined) throw new NotFound("thread", `Thread "${threadId}" does not exist`);
+      requireGraph(thread, graphId);
+      if (thread.in_flight)
+        throw new Conflict(
+          "run_active",
+          `A run of thread "${threadId}" is active; its state cannot be edited meanwhile`,
+        );
+      const saver = new EditSaver(client, tenantId, { graph_id: graphId, thread_id: threadId });
+      const graph = await this.#bind(client, saver, { tenantId, threadId, graphId });
+      await write(graph).catch((error: unknown) => {
+        throw refusedEdit(error);
+      });
+      const snapshot: StateSnapshot = await graph.getState({ configurable: { thread_id: threadId } });
+      return storeSnapshot(client, tenantId, threadId, snapshot);
+    });
+  }
+}
+
+function configurableOf(threadId: string, { checkpointId, ns, map }: CheckpointPlace): Record<string, unknown> {
+  return {
+    thread_id: threadId,
+    ...(ns === undefined || ns === "" ? {} : { checkpoint_ns: ns }),
+    ...(checkpointId === undefined ? {} : { checkpoint_id: checkpointId }),
+    ...(map === undefined ? {} : { checkpoint_map: map }),
+  };
+}
+
+/** A namespace that names no subgraph is a place that does not exist. */
+function refusedPlace(error: unknown, { ns }: CheckpointPlace): unknown {
+  const unknown = ns !== undefined && ns !== "" && error instanceof Error && /subgraph/i.test(error.message);
+  return unknown ? new NotFound("checkpoint", `There is no subgraph "${ns}" in this thread's graph`) : error;
 }
 
 async function configOf(
@@ -208,6 +274,7 @@ function requireGraph(thread: Thread, graphId: string | undefined): void {
 
 /** What LangGraph and a graph's reducers say about values they cannot take is meant for whoever sent them. */
 function refusedEdit(error: unknown): unknown {
+  if (error instanceof AppError) return error;
   const refused = error instanceof InvalidUpdateError || (error instanceof Error && !("code" in error));
   return refused ? new InvalidRequest(`The graph does not take this update: ${messageOf(error)}`) : error;
 }

@@ -1,4 +1,4 @@
-import { Command, Send } from "@langchain/langgraph";
+import { toCommand } from "@flotilla/shared/runs/command";
 import type { ClaimedRun, CommandInput, Durability } from "@flotilla/shared/runs/run";
 
 /** What a run gives to the graph. Pure. */
@@ -7,12 +7,9 @@ import type { ClaimedRun, CommandInput, Durability } from "@flotilla/shared/runs
 export function toGraphInput(run: ClaimedRun, answers: Record<string, unknown> | undefined): unknown {
   const { command, input } = run.kwargs;
   if (command === undefined) return input ?? null;
-  const fields = {
-    ...(answers === undefined ? {} : { resume: answers }),
-    ...(command.update === undefined ? {} : { update: command.update as Record<string, unknown> }),
-    ...(command.goto === undefined ? {} : { goto: toGoto(command.goto) }),
-  };
-  return Object.keys(fields).length === 0 ? null : new Command(fields);
+  const { resume: _resume, ...rest } = command;
+  const asked = answers === undefined ? rest : { ...rest, resume: answers };
+  return Object.values(asked).every((part) => part === undefined) ? null : toCommand(asked);
 }
 
 /** Whether the run answers a question. `resume: null` is an answer: the key counts. */
@@ -24,14 +21,4 @@ export function isResume(command: CommandInput | undefined): command is CommandI
 export function durabilityOf(run: ClaimedRun): Durability {
   const wanted = run.kwargs.durability ?? "sync";
   return wanted === "exit" && run.kwargs.command !== undefined ? "sync" : wanted;
-}
-
-type Goto = string | Send;
-
-function toGoto(goto: unknown): Goto | Goto[] {
-  if (Array.isArray(goto)) return goto.map((one) => toGoto(one) as Goto);
-  if (typeof goto === "object" && goto !== null && "node" in goto) {
-    return new Send(String(goto.node), "input" in goto ? goto.input : undefined);
-  }
-  return String(goto);
 }

@@ -62,6 +62,21 @@ export const runBody = z
   })
   .meta({ id: "Run" });
 
+export const threadBody = z
+  .object({
+    thread_id: z.string(),
+    created_at: timestamp,
+    updated_at: timestamp,
+    state_updated_at: timestamp.nullable(),
+    metadata: z.record(z.string(), json),
+    status: z.enum(["idle", "busy", "interrupted", "error"]),
+    config: z.record(z.string(), json),
+    values: json.describe("the root state after the last run or edit; null before"),
+    interrupts: z.record(z.string(), z.array(interruptBody)).describe("task id to the questions that wait"),
+    error: runErrorBody.optional(),
+  })
+  .meta({ id: "Thread" });
+
 const checkpointBody = z
   .object({
     thread_id: z.string(),

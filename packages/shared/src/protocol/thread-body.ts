@@ -52,10 +52,14 @@ export const searchThreadsBody = z
     limit: absent(pageLimit),
     offset: absent(pageOffset),
     sort_by: absent(z.enum(["thread_id", "status", "created_at", "updated_at", "state_updated_at"])),
-    sort_order: absent(z.preprocess((value) => (typeof value === "string" ? value.toLowerCase() : value), z.enum(["asc", "desc"]))),
+    sort_order: absent(
+      z.preprocess((value) => (typeof value === "string" ? value.toLowerCase() : value), z.enum(["asc", "desc"])),
+    ),
     select: absent(z.array(storableText.max(64)).max(50)),
     extract: absent(
-      z.record(storableText.min(1).max(128), extractPath).refine((paths) => Object.keys(paths).length <= 10, "at most 10 paths"),
+      z
+        .record(storableText.min(1).max(128), extractPath)
+        .refine((paths) => Object.keys(paths).length <= 10, "at most 10 paths"),
     ),
   })
   .meta({ id: "SearchThreadsBody" });

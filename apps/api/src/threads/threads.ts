@@ -1,0 +1,147 @@
+import { v7 as uuidV7 } from "uuid";
+import { Conflict, NotFound } from "@flotilla/shared/errors";
+import type { SearchThreadsBody } from "@flotilla/shared/protocol/thread-body";
+import {
+  copyThread,
+  countThreads,
+  getThreadRow,
+  insertThread,
+  keepLatestCheckpoint,
+  patchThread,
+  searchThreads,
+  type ThreadFilter,
+  type ThreadRow,
+} from "@flotilla/shared/threads/thread-search-queries";
+import type { Gateway } from "../gateway.ts";
+import { deleteThread } from "../runs/cancel-run.ts";
+import { extractPaths } from "./extract-paths.ts";
+import type { Superstep } from "./thread-state.ts";
+
+/** Threads of the Agent Server API, AGENT_SERVER_API section 4: made, found, changed, copied, pruned. */
+
+type Deps = Pick<Gateway, "pool" | "states" | "registry" | "queue" | "signals" | "failpoint" | "logger">;
+
+export interface NewThread {
+  threadId: string | undefined;
+  metadata: Record<string, unknown>;
+  ifExists: "raise" | "do_nothing";
+  supersteps: Superstep[];
+}
+
+/**
+ * @throws Conflict when the thread exists and that is an error; InvalidRequest for super-steps that the graph refuses, and then
+ *   there is no thread.
+ */
+export async function createThread(deps: Deps, tenantId: string, asked: NewThread): Promise<ThreadRow> {
+  const threadId = asked.threadId ?? uuidV7();
+  const graphId = knownGraph(deps, asked.metadata);
+  const made = await insertThread(deps.pool, { tenantId, threadId, metadata: asked.metadata, graphId });
+  if (made === undefined) {
+    const existing = await getThreadRow(deps.pool, tenantId, threadId);
+    if (asked.ifExists === "do_nothing" && existing !== undefined) return existing;
+    throw new Conflict("already_exists", `Thread "${threadId}" exists already`);
+  }
+  if (asked.supersteps.length === 0) return made;
+  try {
+    await deps.states.applySupersteps({ tenantId, threadId, graphId: graphId ?? "" }, asked.supersteps);
+  } catch (error) {
+    await deleteThread(deps, tenantId, threadId).catch(() => {});
+    throw error;
+  }
+  return requireThreadRow(deps, tenantId, threadId);
+}
+
+/** The graph that a thread's metadata names, if this server has it: its state can be edited before any run. */
+function knownGraph({ registry }: Deps, metadata: Record<string, unknown>): string | undefined {
+  const graphId = metadata["graph_id"];
+  return typeof graphId === "string" && registry.has(graphId) ? graphId : undefined;
+}
+
+/** @throws NotFound */
+export async function requireThreadRow(
+  deps: Pick<Deps, "pool">,
+  tenantId: string,
+  threadId: string,
+): Promise<ThreadRow> {
+  const row = await getThreadRow(deps.pool, tenantId, threadId);
+  if (row === undefined) throw missing(threadId);
+  return row;
+}
+
+/** @throws NotFound */
+export async function changeThread(
+  deps: Deps,
+  tenantId: string,
+  threadId: string,
+  metadata: Record<string, unknown>,
+): Promise<ThreadRow> {
+  const row = await patchThread(deps.pool, tenantId, threadId, metadata, knownGraph(deps, metadata));
+  if (row === undefined) throw missing(threadId);
+  return row;
+}
+
+const PAGE = 10;
+
+/** @returns a page of threads, and how many there are in all. */
+export async function findThreads(
+  { pool }: Pick<Deps, "pool">,
+  tenantId: string,
+  body: SearchThreadsBody,
+): Promise<{ threads: object[]; total: number; next: number | undefined }> {
+  const { limit = PAGE, offset = 0, sort_by: column = "updated_at", sort_order: direction = "desc" } = body;
+  const filter: ThreadFilter = body;
+  const [rows, total] = await Promise.all([
+    searchThreads(pool, tenantId, filter, { order: { column, direction }, limit, offset }),
+    countThreads(pool, tenantId, filter),
+  ]);
+  const threads = rows.map((row) => {
+    const shown = visibleThread(row);
+    const { extract } = body;
+    return extract === undefined ? shown : { ...shown, extracted: extractPaths(row, extract) };
+  });
+  return { threads, total, next: offset + rows.length < total ? offset + limit : undefined };
+}
+
+/**
+ * A new thread with everything that the source's has, pending writes included: a question that waits there can be answered here.
+ * @throws NotFound
+ */
+export async function duplicateThread(deps: Deps, tenantId: string, threadId: string): Promise<ThreadRow> {
+  await requireThreadRow(deps, tenantId, threadId);
+  const copy = uuidV7();
+  if (!(await copyThread(deps.pool, tenantId, threadId, copy))) throw missing(threadId);
+  await deps.states.refreshStale(tenantId, copy).catch(() => false); // a duty tries again
+  return requireThreadRow(deps, tenantId, copy);
+}
+
+/** @returns how many of the threads there were; those with a run in flight keep their history. */
+export async function pruneThreads(
+  deps: Deps,
+  tenantId: string,
+  threadIds: readonly string[],
+  strategy: "delete" | "keep_latest",
+): Promise<number> {
+  let pruned = 0;
+  for (const threadId of new Set(threadIds)) {
+    if (strategy === "keep_latest") {
+      if (await keepLatestCheckpoint(deps.pool, tenantId, threadId)) pruned++;
+      continue;
+    }
+    try {
+      await deleteThread(deps, tenantId, threadId);
+      pruned++;
+    } catch (error) {
+      if (!(error instanceof NotFound)) throw error;
+    }
+  }
+  return pruned;
+}
+
+/** A thread as clients see it, AGENT_SERVER_API section 2. */
+export function visibleThread({ graph_id: _graph, error, ...thread }: ThreadRow): object {
+  return error === null ? thread : { ...thread, error };
+}
+
+function missing(threadId: string): NotFound {
+  return new NotFound("thread", `Thread "${threadId}" does not exist`);
+}
