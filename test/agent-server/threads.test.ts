@@ -67,9 +67,7 @@ describe.each(SDKS)("SDK $version", ({ version, connect }) => {
     expect(await client.threads.count({ metadata: { mark } })).toBe(3);
     const page = await client.threads.search({ metadata: { mark }, limit: 2, sortBy: "created_at", sortOrder: "asc" });
     expect(page.map((thread) => thread.metadata?.["n"])).toEqual([0, 1]);
-    const [run] = await Promise.all([
-      client.runs.wait(page[0]?.thread_id as string, "steps", { input: steps(2, { inputs: [mark] }) }),
-    ]);
+    const run = await client.runs.wait(page[0]?.thread_id as string, "steps", { input: steps(2, { inputs: [mark] }) });
     expect(run).toMatchObject({ log: [1, 2] });
     const byValues = await client.threads.search({ values: { inputs: [mark] } as never });
     expect(byValues.map((thread) => thread.thread_id)).toEqual([page[0]?.thread_id]);
