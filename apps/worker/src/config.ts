@@ -47,6 +47,9 @@ export const workerEnv = z.object({
   LEASE_SECS: seconds
     .default(6)
     .describe("How long a run stays with a worker that does not renew; the same everywhere"),
+  LOOP_LIMIT_SECS: seconds
+    .default(60)
+    .describe("How long a node may compute without giving way before its worker gives its runs up"),
   LOG_LEVEL: z
     .enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"])
     .default("info")

@@ -94,6 +94,7 @@ try {
       databaseUrl: config.DATABASE_URL,
       leaseSeconds: config.LEASE_SECS,
       capacity: config.N_JOBS_PER_WORKER + SPARE_LEASES,
+      loopLimitSeconds: config.LOOP_LIMIT_SECS,
       logger,
     }),
   );
@@ -113,6 +114,7 @@ try {
     if (what === "follow") logs.follow(runId);
   });
 
+  await leases.ready;
   const worker = startWorker({
     parts: {
       config, logger, pool, redis: eventRedis, queue, registry, writer, leases, logs, drain, context, metrics, failpoint,

@@ -8,6 +8,9 @@ export interface Effect {
   done?: number;
   solo?: boolean;
   node?: string;
+  /** Why a node's signal aborted, the error's name, and when, in ms. */
+  aborted?: string;
+  at?: number;
 }
 
 export function readEffects(file: string, runId?: string): Effect[] {

@@ -11,7 +11,7 @@ import { hasEnd } from "@flotilla/shared/events/missing-end";
 import { RunQueue } from "@flotilla/shared/queue/run-queue";
 import type { NewRun } from "@flotilla/shared/runs/run-queries";
 import type { RunKwargs } from "@flotilla/shared/runs/run";
-import { createTestDatabase } from "../../support/database.ts";
+import { createTestDatabase, type TestDatabase } from "../../support/database.ts";
 import { connectTestRedis } from "../../support/redis.ts";
 import { Stack } from "../../support/stack.ts";
 import { eventually } from "../../support/wait.ts";
@@ -44,11 +44,13 @@ export class Fleet {
   readonly pool: Pool;
   readonly redis: Redis;
   readonly stack: Stack;
+  readonly databaseUrl: string;
   readonly queue: RunQueue;
   readonly #effectsLog: string;
 
-  private constructor(pool: Pool, redis: Redis, stack: Stack, effectsLog: string) {
+  private constructor({ pool, url }: TestDatabase, redis: Redis, stack: Stack, effectsLog: string) {
     this.pool = pool;
+    this.databaseUrl = url;
     this.redis = redis;
     this.stack = stack;
     this.queue = new RunQueue({ redis, prefix: stack.prefix, logger: pino({ level: "silent" }), capMs: 2_000 });
@@ -57,17 +59,17 @@ export class Fleet {
 
   /** Ends with the test file. Leases last two seconds, so that a dead worker's runs go on soon. */
   static async start(env: Record<string, string> = {}, config = CONFIG): Promise<Fleet> {
-    const { pool, url } = await createTestDatabase();
+    const database = await createTestDatabase();
     const folder = mkdtempSync(join(tmpdir(), "flotilla-failure-"));
     const effectsLog = join(folder, "effects.jsonl");
     const stack = new Stack({
-      databaseUrl: url,
+      databaseUrl: database.url,
       config,
       env: { LEASE_SECS: "2", LOG_LEVEL: "info", EFFECTS_LOG: effectsLog, ...env },
     });
     const redis = connectTestRedis();
-    const fleet = new Fleet(pool, redis, stack, effectsLog);
-    const rescuer = new Rescuer(pool, fleet.queue);
+    const fleet = new Fleet(database, redis, stack, effectsLog);
+    const rescuer = new Rescuer(database.pool, fleet.queue);
     cleanups.push(async () => {
       await rescuer.stop();
       await stack.stop();

@@ -7,10 +7,9 @@ import { BEAT, CLOCK_BYTES, RENEWED, type FromLeaseThread, type LeaseThreadData,
 
 /** The thread that renews leases, see lease.ts. It knows Postgres and nothing else of the worker. */
 
-/** The main loop may be blocked for this long before its runs are given up, in ns. */
-const MAX_SILENCE = 60_000_000_000n;
-
-const { databaseUrl, leaseSeconds, capacity, shared } = workerData as LeaseThreadData;
+const { databaseUrl, leaseSeconds, capacity, loopLimitSeconds, shared } = workerData as LeaseThreadData;
+/** In ns. */
+const maxSilence = BigInt(Math.round(loopLimitSeconds * 1e9));
 const clocks = new BigInt64Array(shared, 0, 2);
 const heldRuns = new HeldRuns(shared, CLOCK_BYTES, capacity);
 let connected: Promise<pg.Client> | undefined;
@@ -68,7 +67,7 @@ async function renew(): Promise<void> {
 async function renewOnce(): Promise<void> {
   const started = process.hrtime.bigint();
   const runs = heldRuns.list(); // after the clock: a run that came in before `started` is among them
-  if (started - Atomics.load(clocks, BEAT) > MAX_SILENCE) return; // the main loop hangs: let the leases run out
+  if (started - Atomics.load(clocks, BEAT) > maxSilence) return; // the main loop hangs: let the leases run out
   if (runs.length === 0) {
     Atomics.store(clocks, RENEWED, started);
     return;
@@ -96,7 +95,9 @@ async function renewOnce(): Promise<void> {
   }
 }
 
-connect().catch(() => {}); // the first renewal must not pay for it
+void connect() // the first renewal must not pay for it
+  .catch(() => {})
+  .then(() => parentPort?.postMessage({ type: "ready" } satisfies FromLeaseThread));
 const timer = setInterval(() => void renew(), (leaseSeconds * 1000) / 3);
 
 parentPort?.on("message", (message: ToLeaseThread) => void (message === "renew" ? renew() : stop()));

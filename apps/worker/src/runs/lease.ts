@@ -13,7 +13,7 @@ import { HeldRuns, type HeldRun } from "./held-runs.ts";
  *   main thread                                  lease thread (lease-thread.ts)
  *   hold(run) ────────── shared memory ─────────►  every 2 s: one UPDATE renews all of them
  *   signal aborts ◄──── lost, cancelled ────────  (Postgres' clock; a connection of its own)
- *   beat, 4 × a second ─ shared memory ─────────►  stops renewing when the beat is older than 60 s
+ *   beat, 4 × a second ─ shared memory ─────────►  stops renewing when the beat is older than the loop limit, 60 s
  *   "renewed at" ◄────── shared memory ──────────
  *
  * The thread keeps the leases of a worker whose main loop computes for 20 s. It does not keep those of one that hangs.
@@ -26,6 +26,8 @@ export interface LeaseOptions {
   leaseSeconds: number;
   /** Most runs held at once. */
   capacity: number;
+  /** The main loop may be blocked for this long before its runs are given up. */
+  loopLimitSeconds: number;
   logger: Logger;
 }
 
@@ -34,10 +36,12 @@ export interface LeaseThreadData {
   databaseUrl: string;
   leaseSeconds: number;
   capacity: number;
+  loopLimitSeconds: number;
   shared: SharedArrayBuffer;
 }
 export type ToLeaseThread = "renew" | "stop";
-export type FromLeaseThread = { type: "renewed"; lost: HeldRun[]; cancelled: (HeldRun & { action: CancelAction })[] };
+export type FromLeaseThread =
+  { type: "ready" } | { type: "renewed"; lost: HeldRun[]; cancelled: (HeldRun & { action: CancelAction })[] };
 
 /** The shared memory: two clocks, monotonic time in ns, then the held runs. */
 export const BEAT = 0;
@@ -69,15 +73,21 @@ export class Leases implements Stoppable {
   readonly #held = new Map<string, Held>();
   readonly #options: LeaseOptions;
   readonly #beat: NodeJS.Timeout;
+  #onReady: () => void = () => {};
+  /**
+   * Resolves when the thread renews. To be awaited before the first claim: on a busy machine a thread may take longer to start
+   * than a lease lasts.
+   */
+  readonly ready = new Promise<void>((resolve) => (this.#onReady = resolve));
 
   constructor(options: LeaseOptions) {
     this.#options = options;
-    const { databaseUrl, leaseSeconds, capacity } = options;
+    const { databaseUrl, leaseSeconds, capacity, loopLimitSeconds } = options;
     const shared = new SharedArrayBuffer(CLOCK_BYTES + HeldRuns.bytesFor(capacity));
     this.#clocks = new BigInt64Array(shared, 0, 2);
     this.#heldRuns = new HeldRuns(shared, CLOCK_BYTES, capacity);
     Atomics.store(this.#clocks, BEAT, process.hrtime.bigint());
-    this.#data = { databaseUrl, leaseSeconds, capacity, shared };
+    this.#data = { databaseUrl, leaseSeconds, capacity, loopLimitSeconds, shared };
     this.#thread = this.#startThread();
     this.#beat = setInterval(() => this.#tick(), 250).unref();
   }
@@ -88,7 +98,9 @@ export class Leases implements Stoppable {
       workerData: this.#data,
       name: "leases",
     });
-    thread.on("message", (message: FromLeaseThread) => this.#onRenewed(message));
+    thread.on("message", (message: FromLeaseThread) =>
+      message.type === "ready" ? this.#onReady() : this.#onRenewed(message),
+    );
     thread.on("error", (error) => this.#options.logger.error({ err: error }, "the lease thread failed"));
     thread.once("exit", () => {
       if (!this.#stopping) setTimeout(() => this.#stopping || (this.#thread = this.#startThread()), RESTART_MS).unref();
@@ -147,7 +159,7 @@ export class Leases implements Stoppable {
     }
   }
 
-  #onRenewed({ lost, cancelled }: FromLeaseThread): void {
+  #onRenewed({ lost, cancelled }: Extract<FromLeaseThread, { type: "renewed" }>): void {
     for (const run of lost) this.#held.get(keyOf(run))?.controller.abort(new LeaseLost(run.runId));
     for (const run of cancelled) this.#held.get(keyOf(run))?.controller.abort(new RunCancelled(run.action));
   }
