@@ -1,4 +1,4 @@
-import { v5 as uuidV5, v7 as uuidV7 } from "uuid";
+import { v7 as uuidV7 } from "uuid";
 import type { Principal } from "@flotilla/shared/access/api-key";
 import { Conflict, IdempotencyKeyReused, NotFound } from "@flotilla/shared/errors";
 import type { Pool } from "@flotilla/shared/postgres/pool";
@@ -6,12 +6,10 @@ import type { Failpoint } from "@flotilla/shared/process/failpoints";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 import { createRun as insertRun, type CreateOutcome, type NewRun } from "@flotilla/shared/runs/run-queries";
 import type { MultitaskStrategy, RunKwargs } from "@flotilla/shared/runs/run";
+import { defaultAssistantId } from "../assistants/default-assistant.ts";
 import type { Idempotency } from "../http/idempotency.ts";
 import type { ThreadStates } from "../threads/thread-state.ts";
 import type { RunSignals } from "./run-signals.ts";
-
-/** Namespace of the ids of default assistants, one per graph. It is LangGraph's own, not RFC 4122's. */
-const ASSISTANT_NAMESPACE = "6ba7b821-9dad-11d1-80b4-00c04fd430c8";
 
 export interface Submission {
   principal: Principal;
@@ -42,18 +40,6 @@ export interface CreateRunDeps {
 
 export function newRunId(): string {
   return uuidV7();
-}
-
-const assistantIds = new Map<string, string>();
-
-/** Computed once for each graph of the server: a hash of its name. */
-export function defaultAssistantId(graphId: string): string {
-  let id = assistantIds.get(graphId);
-  if (id === undefined) {
-    id = uuidV5(graphId, ASSISTANT_NAMESPACE);
-    assistantIds.set(graphId, id);
-  }
-  return id;
 }
 
 /**

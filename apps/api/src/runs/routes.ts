@@ -8,6 +8,7 @@ import { errorBody, runBody, runStatus } from "@flotilla/shared/protocol/respons
 import { getRun, listRuns } from "@flotilla/shared/runs/run-queries";
 import type { Run } from "@flotilla/shared/runs/run";
 import type { Gateway } from "../gateway.ts";
+import { selectFields } from "../http/page.ts";
 import { route, type Route } from "../http/route.ts";
 import { runPath } from "./answer-run.ts";
 import { cancelAbandoned, cancelRun, deleteThread } from "./cancel-run.ts";
@@ -49,7 +50,7 @@ export function runRoutes(gateway: Gateway): Route[] {
       async handle({ principal: { tenantId }, params: { thread_id }, query, response }) {
         await states.requireThread(tenantId, thread_id);
         response.json(
-          (await listRuns(pool, tenantId, thread_id, query)).map((found) => selected(visible(found), query.select)),
+          (await listRuns(pool, tenantId, thread_id, query)).map((found) => selectFields(visible(found), query.select)),
         );
       },
     }),
@@ -160,10 +161,4 @@ export function runRoutes(gateway: Gateway): Route[] {
 /** A run as clients see it. */
 function visible({ tenant_id: _tenant, kwargs: { listening: _listening, ...kwargs }, story, ...run }: Run): object {
   return { ...run, kwargs, story: story.map(({ holder: _holder, ...chapter }) => chapter) };
-}
-
-/** Only the fields that were asked for; unknown names are ignored. */
-function selected(run: object, select: string[] | undefined): object {
-  if (select === undefined || select.length === 0) return run;
-  return Object.fromEntries(Object.entries(run).filter(([name]) => select.includes(name)));
 }
