@@ -6,6 +6,7 @@ import type { Failpoint } from "@flotilla/shared/process/failpoints";
 import type { Logger } from "@flotilla/shared/process/logger";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 import type { Redis } from "@flotilla/shared/redis/connection";
+import type { Assistants } from "./assistants/assistants.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import type { EndedRuns } from "./runs/ended-runs.ts";
 import type { RunSignals } from "./runs/run-signals.ts";
@@ -25,6 +26,7 @@ export interface Gateway {
   streams: OpenStreams;
   states: ThreadStates;
   registry: GraphRegistry;
+  assistants: Assistants;
   metrics: GatewayMetrics;
   logger: Logger;
   /** Test hook; does nothing in production. */

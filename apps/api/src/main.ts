@@ -23,6 +23,8 @@ import { getRunStatus } from "@flotilla/shared/runs/run-queries";
 import { isFinal } from "@flotilla/shared/runs/run";
 import { VERSION } from "@flotilla/shared/version";
 import { createApp } from "./app.ts";
+import { Assistants } from "./assistants/assistants.ts";
+import { assistantRoutes } from "./assistants/routes.ts";
 import { gatewayEnv } from "./config.ts";
 import type { Gateway } from "./gateway.ts";
 import { graphRoutes } from "./graphs/routes.ts";
@@ -115,6 +117,7 @@ try {
     streams,
     states,
     registry,
+    assistants: new Assistants({ pool, registry, defaults: config.LANGGRAPH_CONFIG }),
     metrics,
     logger,
     failpoint: failpointOf(process.env, () => process.kill(process.pid, "SIGKILL")),
@@ -143,7 +146,7 @@ try {
   const authenticator = new Authenticator({ db: pool, allowedOrigins });
   const langgraphVersion = (createRequire(import.meta.url)("@langchain/langgraph/package.json") as { version: string })
     .version;
-  const routes = [...graphRoutes(gateway), ...runRoutes(gateway)];
+  const routes = [...graphRoutes(gateway), ...runRoutes(gateway), ...assistantRoutes(gateway)];
   routes.push(
     ...systemRoutes({
       gateway,

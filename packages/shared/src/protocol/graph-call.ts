@@ -4,9 +4,10 @@ import { storableText } from "./text.ts";
 
 /** Bodies of the small dialect, `/graphs/*`. Unknown fields are ignored; an explicit null on an optional field means absent. */
 
-const absent = <S extends z.ZodType>(schema: S) => z.preprocess((value) => value ?? undefined, schema.optional());
+export const absent = <S extends z.ZodType>(schema: S) =>
+  z.preprocess((value) => value ?? undefined, schema.optional());
 const anyJson = z.unknown().meta({ description: "any JSON value" });
-const jsonObject = z.record(z.string(), z.unknown());
+export const jsonObject = z.record(z.string(), z.unknown());
 
 export const streamModes = z.enum([
   "values",
