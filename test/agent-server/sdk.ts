@@ -9,12 +9,17 @@ export const SDKS: { version: string; connect(url: string, headers?: Record<stri
   {
     version: "1.15.0",
     connect: (apiUrl, defaultHeaders) =>
-      new Client1({ apiUrl, callerOptions: { maxRetries: 0 }, ...given(defaultHeaders) }),
+      new Client1({ apiUrl, apiKey: null, callerOptions: { maxRetries: 0 }, ...given(defaultHeaders) }),
   },
   {
     version: "2.0.0",
     connect: (apiUrl, defaultHeaders) =>
-      new Client2({ apiUrl, callerOptions: { maxRetries: 0 }, ...given(defaultHeaders) }) as unknown as Client1,
+      new Client2({
+        apiUrl,
+        apiKey: null,
+        callerOptions: { maxRetries: 0 },
+        ...given(defaultHeaders),
+      }) as unknown as Client1,
   },
 ];
 

@@ -69,6 +69,62 @@ describe("with API keys", () => {
     expect((await anna.get(path)).status).toBe(200);
   });
 
+  test("nor by any route of the Agent Server API", async () => {
+    const threadId = randomUUID();
+    const body = { assistant_id: "steps", ...run };
+    const [hers, alone] = [
+      (await anna.post(`/threads/${threadId}/runs`, { ...body, if_not_exists: "create", metadata: { secret: "anna" } }))
+        .body,
+      (await anna.post("/runs", body)).body,
+    ];
+    await anna.get(`/threads/${threadId}/runs/${hers.run_id}/join`);
+    const { body: state } = await anna.get(`/threads/${threadId}/state`);
+    const [thread, her] = [`/threads/${threadId}`, `/threads/${threadId}/runs/${hers.run_id}`];
+    const { checkpoint } = state;
+    const refused: [method: string, path: string, body?: unknown][] = [
+      ["GET", thread],
+      ["PATCH", thread, { metadata: { stolen: true } }],
+      ["DELETE", thread],
+      ["POST", `${thread}/copy`],
+      ["GET", `${thread}/state`],
+      ["GET", `${thread}/state/${checkpoint.checkpoint_id}`],
+      ["POST", `${thread}/state/checkpoint`, { checkpoint }],
+      ["POST", `${thread}/state`, { values: { inputs: ["his"] } }],
+      ["GET", `${thread}/history`],
+      ["POST", `${thread}/history`, { limit: 10 }],
+      ["GET", `${thread}/runs`],
+      ["POST", `${thread}/runs`, body],
+      ["POST", `${thread}/runs/wait`, body],
+      ["POST", `${thread}/runs/stream`, body],
+      ["GET", her],
+      ["DELETE", her],
+      ["GET", `${her}/join`],
+      ["GET", `${her}/stream`],
+      ["POST", `${her}/cancel`],
+      ["GET", `/runs/${hers.run_id}/join`],
+      ["GET", `/threads/${alone.thread_id}/runs/${alone.run_id}/stream`],
+      ["POST", "/runs/cancel", { thread_id: threadId, run_ids: [hers.run_id] }],
+      ["POST", "/runs/cancel", { status: "all" }],
+    ];
+    for (const [method, path, sent = {}] of refused) {
+      const answer = await bo.send(method, path, method === "GET" ? undefined : JSON.stringify(sent), {});
+      expect([method, path, answer.status]).toEqual([method, path, 404]);
+      expect(JSON.stringify(answer.body)).not.toContain("anna");
+    }
+    expect(await bo.events("GET", `/runs/${alone.run_id}/stream`)).toEqual([]);
+    expect((await bo.post("/threads/search", { metadata: { secret: "anna" } })).body).toEqual([]);
+    expect((await bo.post("/threads/search", { ids: [threadId] })).body).toEqual([]);
+    expect((await bo.post("/threads/count", { values: { inputs: ["in"] } })).body).toBe(0);
+    expect((await bo.post("/threads/prune", { thread_ids: [threadId] })).body).toEqual({ pruned_count: 0 });
+    expect((await anna.get(`${thread}/state`)).body).toEqual(state);
+    expect((await anna.get(her)).body).toMatchObject({ status: "success", metadata: { secret: "anna" } });
+
+    // A thread of the same name is another thread.
+    const his = await bo.post(`/threads/${threadId}/runs/wait`, { ...body, if_not_exists: "create" });
+    expect(his.body).toMatchObject({ inputs: ["in"], log: [1, 2] });
+    expect((await anna.get(`${thread}/state`)).body).toEqual(state);
+  });
+
   test("graph code sees the public thread id", async () => {
     const threadId = randomUUID();
     const { body } = await anna.post("/graphs/echo/invoke?wait=20", { input: {}, thread_id: threadId });

@@ -4,3 +4,5 @@ import { fileURLToPath } from "node:url";
 export const TEST_GRAPHS = fileURLToPath(new URL("langgraph.json", import.meta.url));
 /** One of a server that has lost them: `steps` is gone, `echo` cannot be loaded, the factory of `ask` fails. */
 export const UNUSABLE_GRAPHS = fileURLToPath(new URL("unusable.json", import.meta.url));
+/** Graphs of every kind of state, nested ones and a factory: what is said about graphs rather than what they do. */
+export const SHAPES = fileURLToPath(new URL("shapes.json", import.meta.url));

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { count, flag, port, seconds } from "@flotilla/shared/process/env";
+import { assistantDefaults } from "@flotilla/shared/protocol/assistant-body";
 import { DEFAULT_PREFIX } from "@flotilla/shared/redis/connection";
 
 /** Settings of the gateway. Names follow the field: LangGraph's and node-postgres' where they have one. */
@@ -23,6 +24,9 @@ export const gatewayEnv = z.object({
     .default(true)
     .describe("Named prepared statements; off for a PgBouncer in transaction mode that does not know them"),
   FLOTILLA_CONFIG: z.string().default("langgraph.json").describe("The graphs, in LangGraph's format"),
+  LANGGRAPH_CONFIG: assistantDefaults
+    .prefault("{}")
+    .describe("Config of the default assistants: JSON, graph id to `{configurable, context, …}`"),
   FLOTILLA_PROCESS_TITLE: z.string().default("flotilla gateway").describe("Title of the process"),
   HOST: z
     .string()

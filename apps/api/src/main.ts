@@ -23,6 +23,7 @@ import { getRunStatus } from "@flotilla/shared/runs/run-queries";
 import { isFinal } from "@flotilla/shared/runs/run";
 import { VERSION } from "@flotilla/shared/version";
 import { createApp } from "./app.ts";
+import { assistantRoutes } from "./assistants/routes.ts";
 import { gatewayEnv } from "./config.ts";
 import type { Gateway } from "./gateway.ts";
 import { Assistants } from "./assistants/assistants.ts";
@@ -120,7 +121,7 @@ try {
     streams,
     states,
     registry,
-    assistants: new Assistants({ pool, registry }),
+    assistants: new Assistants({ pool, registry, defaults: config.LANGGRAPH_CONFIG }),
     metrics,
     logger,
     failpoint: failpointOf(process.env, () => process.kill(process.pid, "SIGKILL")),
@@ -152,6 +153,7 @@ try {
     .version;
   const routes = [
     ...graphRoutes(gateway),
+    ...assistantRoutes(gateway),
     ...threadRoutes(gateway),
     ...submitRoutes(gateway),
     ...runRoutes(gateway),

@@ -66,7 +66,10 @@ export class Forbidden extends AppError {
 export class NotFound extends AppError {
   readonly code: string;
   readonly httpStatus = 404;
-  constructor(what: "graph" | "thread" | "run" | "checkpoint" | "route" | "api key", message: string) {
+  constructor(
+    what: "graph" | "assistant" | "assistant version" | "thread" | "run" | "checkpoint" | "route" | "api key",
+    message: string,
+  ) {
     super(message);
     this.code = `${what.replace(" ", "_")}_not_found`;
   }

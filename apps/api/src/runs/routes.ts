@@ -9,7 +9,7 @@ import { getRun, listRuns } from "@flotilla/shared/runs/run-queries";
 import type { Run } from "@flotilla/shared/runs/run";
 import type { Gateway } from "../gateway.ts";
 import { route, type Route } from "../http/route.ts";
-import { selectFields } from "../threads/select-fields.ts";
+import { selectFields } from "../http/select-fields.ts";
 import { visibleRun } from "./render-run.ts";
 import { cancelActiveRuns, cancelRun, cancelRuns, deleteRun } from "./cancel-run.ts";
 import { listenForEnd } from "./wait-for-run.ts";

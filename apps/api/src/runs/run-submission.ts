@@ -2,7 +2,7 @@ import type { Principal } from "@flotilla/shared/access/api-key";
 import type { CreateRunBody } from "@flotilla/shared/protocol/run-body";
 import { clientConfigurable } from "@flotilla/shared/runs/configurable";
 import type { CommandInput, Durability, RunKwargs } from "@flotilla/shared/runs/run";
-import type { Assistant } from "../assistants/assistants.ts";
+import type { Assistant } from "@flotilla/shared/assistants/assistant";
 import { compact } from "../http/compact.ts";
 import type { Idempotency } from "../http/idempotency.ts";
 import type { Submission } from "./create-run.ts";

@@ -97,7 +97,7 @@ export function systemRoutes({
           version: VERSION,
           langgraph_js_version: langgraphVersion,
           context: "js",
-          flags: { assistants: false, crons: false, langsmith: false },
+          flags: { assistants: true, crons: false, langsmith: false },
         }),
     }),
     route({

@@ -1,4 +1,3 @@
-import type { Response } from "express";
 import * as z from "zod";
 import { BadRequest } from "@flotilla/shared/errors";
 import { checkpointId, threadId } from "@flotilla/shared/protocol/ids";
@@ -17,10 +16,11 @@ import {
 } from "@flotilla/shared/protocol/thread-body";
 import { countThreads } from "@flotilla/shared/threads/thread-search-queries";
 import type { Gateway } from "../gateway.ts";
+import { setPagination } from "../http/page.ts";
 import { route, type Route } from "../http/route.ts";
 import { deleteThread } from "../runs/cancel-run.ts";
 import { EMPTY_STATE, type ThreadState } from "./render-state.ts";
-import { selectFields } from "./select-fields.ts";
+import { selectFields } from "../http/select-fields.ts";
 import type { CheckpointPlace } from "./thread-state.ts";
 import {
   changeThread,
@@ -98,8 +98,8 @@ export function threadRoutes(gateway: Gateway): Route[] {
       body: searchThreadsBody,
       answers: { 200: { description: "The threads", schema: z.array(threadBody) } },
       async handle({ principal: { tenantId }, body, response }) {
-        const { threads, total, next } = await findThreads(gateway, tenantId, body);
-        paginate(response, total, next);
+        const { threads, matching } = await findThreads(gateway, tenantId, body);
+        setPagination(response, { matching, offset: body.offset ?? 0, returned: threads.length });
         const fields = body.select === undefined ? undefined : [...body.select, "extracted"];
         response.json(threads.map((one) => selectFields(one, fields)));
       },
@@ -278,12 +278,6 @@ export function threadRoutes(gateway: Gateway): Route[] {
       },
     }),
   ];
-}
-
-/** Headers of a search: how many there are in all, and where the next page begins. */
-function paginate(response: Response, total: number, next: number | undefined): void {
-  response.setHeader("x-pagination-total", String(total));
-  if (next !== undefined) response.setHeader("x-pagination-next", String(next));
 }
 
 function placeOf(

@@ -1,5 +1,5 @@
 import { InvalidUpdateError, type StateSnapshot } from "@langchain/langgraph";
-import { AppError, Conflict, GraphNotLoaded, InvalidRequest, messageOf, NotFound } from "@flotilla/shared/errors";
+import { AppError, Conflict, InvalidRequest, messageOf, NotFound } from "@flotilla/shared/errors";
 import type { CompiledGraph, GraphRegistry } from "@flotilla/shared/graphs/graph-registry";
 import { EditSaver, ThreadSaver } from "@flotilla/shared/graphs/checkpoints/thread-saver";
 import type { Pool, PoolClient, Queryable } from "@flotilla/shared/postgres/pool";
@@ -9,6 +9,7 @@ import { getRun, listRuns } from "@flotilla/shared/runs/run-queries";
 import type { CommandInput, Run } from "@flotilla/shared/runs/run";
 import { toCommand } from "@flotilla/shared/runs/command";
 import { getCheckpointOfRun } from "@flotilla/shared/graphs/checkpoints/checkpoint-queries";
+import { bindGraph } from "../graphs/bind-graph.ts";
 import { interruptsByTask, toThreadState, type ThreadState } from "./render-state.ts";
 
 /** A checkpoint of a thread; of a subgraph by its namespace. `map` has those of the graphs around it. */
@@ -59,17 +60,12 @@ export class ThreadStates {
 
   /**
    * The graph as the run has it, or else as the thread's latest run has it: a factory is called with the `configurable` of
-   * that run. What a factory throws is no failure of ours to be waited out, whatever it looks like.
-   * @throws GraphNotLoaded also for a factory that fails.
+   * that run.
+   * @throws as bindGraph
    */
   async #bind(db: Queryable, saver: ThreadSaver, use: GraphUse): Promise<CompiledGraph> {
     const config = this.#registry.isFactory(use.graphId) ? await configOf(db, use) : {};
-    return this.#registry.bind(use.graphId, saver, config).catch((error: unknown) => {
-      if (error instanceof AppError) throw error;
-      throw new GraphNotLoaded(`The factory of graph "${use.graphId}" failed; the log of the server says why`, {
-        cause: error,
-      });
-    });
+    return bindGraph(this.#registry, use.graphId, saver, config);
   }
 
   /** @throws NotFound for a checkpoint that does not exist. */

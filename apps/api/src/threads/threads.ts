@@ -82,15 +82,15 @@ export async function changeThread(
 
 const PAGE = 10;
 
-/** @returns a page of threads, and how many there are in all. */
+/** @returns a page of threads, and how many match in all. */
 export async function findThreads(
   { pool }: Pick<Deps, "pool">,
   tenantId: string,
   body: SearchThreadsBody,
-): Promise<{ threads: object[]; total: number; next: number | undefined }> {
+): Promise<{ threads: object[]; matching: number }> {
   const { limit = PAGE, offset = 0, sort_by: column = "updated_at", sort_order: direction = "desc" } = body;
   const filter: ThreadFilter = body;
-  const [rows, total] = await Promise.all([
+  const [rows, matching] = await Promise.all([
     searchThreads(pool, tenantId, filter, { order: { column, direction }, limit, offset }),
     countThreads(pool, tenantId, filter),
   ]);
@@ -99,7 +99,7 @@ export async function findThreads(
     const { extract } = body;
     return extract === undefined ? shown : { ...shown, extracted: extractPaths(row, extract) };
   });
-  return { threads, total, next: offset + rows.length < total ? offset + limit : undefined };
+  return { threads, matching };
 }
 
 /**

@@ -101,6 +101,20 @@ export async function postponeStaleThread(
   );
 }
 
+/** Threads whose first run, or whoever made them, named the assistant. */
+export async function listThreadsOfAssistant(
+  db: Queryable,
+  tenantId: string,
+  assistantId: string,
+  limit: number,
+): Promise<string[]> {
+  const { rows } = await db.query<{ thread_id: string }>(
+    "select thread_id from threads where tenant_id = $1 and metadata @> $2 order by thread_id limit $3",
+    [tenantId, toJsonb({ assistant_id: assistantId }), limit],
+  );
+  return rows.map((row) => row.thread_id);
+}
+
 export type DeleteOutcome =
   | { outcome: "missing" }
   | { outcome: "running"; running: { run_id: string; attempt: number } }
