@@ -131,6 +131,58 @@ describe.each(SDKS)("SDK $version", ({ connect }) => {
   });
 });
 
+describe("the stream of a thread", () => {
+  const body = { assistant_id: "steps", input: steps(2), stream_mode: "updates" };
+  const runIdOf = ({ data }: { data: unknown }) => (data as { run_id: string }).run_id;
+
+  test.each(SDKS)("SDK $version follows run after run", async ({ connect }) => {
+    const client = connect(url(1));
+    const { thread_id: thread } = await client.threads.create();
+    const left = new AbortController();
+    const seen: Part[] = [];
+    const following = (async () => {
+      for await (const part of client.threads.joinStream(thread, {
+        lastEventId: "-",
+        signal: left.signal,
+      } as never) as AsyncIterable<Part>) {
+        seen.push(part);
+        if (named(seen, "end").length === 2) break;
+      }
+    })();
+    const first = await http.post(`/threads/${thread}/runs`, body);
+    await http.get(`/threads/${thread}/runs/${first.body.run_id}/join`);
+    const second = await http.post(`/threads/${thread}/runs`, body);
+    await following;
+    left.abort();
+    expect(named(seen, "metadata").map(runIdOf)).toEqual([first.body.run_id, second.body.run_id]);
+    expect(named(seen, "updates")).toHaveLength(4);
+    expect(new Set(seen.map(({ id }) => id)).size).toBe(seen.length);
+  });
+
+  test("goes on after an event, from now on without one, and shows only starts and ends where that is asked", async () => {
+    const { body: thread } = await http.post("/threads");
+    const path = `/threads/${thread.thread_id}`;
+    for (let i = 0; i < 2; i++) await http.post(`${path}/runs/wait`, body);
+    const whole = await http.open("GET", `${path}/stream`, undefined, { "last-event-id": "-" });
+    await whole.until(({ event }) => event === "end");
+    const after = whole.lastId;
+    await whole.until(({ event }) => event === "end");
+    whole.close();
+    const rest = await http.open("GET", `${path}/stream`, undefined, { "last-event-id": after });
+    await rest.until(({ event }) => event === "end");
+    rest.close();
+    expect(rest.seen).toEqual(whole.seen.slice(whole.seen.findIndex(({ id }) => id === after) + 1));
+
+    const live = await http.open("GET", `${path}/stream?stream_modes=lifecycle&stream_mode=state_update`);
+    const run = await http.post(`${path}/runs/wait`, body);
+    await live.until(({ event }) => event === "end");
+    live.close();
+    expect(live.seen.map(({ event }) => event)).toEqual(["metadata", "state_update", "end"]);
+    expect(JSON.parse(live.seen[1]?.data as string)).toMatchObject({ values: run.body });
+    expect((await http.get(`/threads/${randomUUID()}/stream`)).status).toBe(404);
+  });
+});
+
 describe("the wire", () => {
   test("a joiner that names no event gets what comes from now on, and still the end", async () => {
     const thread = randomUUID();

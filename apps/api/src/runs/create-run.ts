@@ -92,6 +92,7 @@ export async function createRun(
   if (outcome.outcome !== "created") throw refusal(outcome, submission, threadId);
   await beforeEnqueue;
   for (const { run_id, was } of outcome.cancelled) deps.signals.cancelled(run_id, was);
+  deps.signals.accepted(run.tenantId, threadId);
   await deps.queue.enqueue(outcome.dispatch);
   await deps.failpoint("after_enqueue");
   return { runId, threadId, replayed: false, run: toRow(run, outcome) };

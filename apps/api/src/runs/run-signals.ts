@@ -1,4 +1,10 @@
-import { controlChannel, endedChannel, streamKey, wakeChannel } from "@flotilla/shared/events/event-keys";
+import {
+  controlChannel,
+  endedChannel,
+  streamKey,
+  threadChannel,
+  wakeChannel,
+} from "@flotilla/shared/events/event-keys";
 import type { Redis } from "@flotilla/shared/redis/connection";
 
 /** Hints about runs to whoever may want to know. Each may be lost: workers read the row, and tails look at it. */
@@ -9,6 +15,11 @@ export class RunSignals {
   constructor(redis: Redis, prefix: string) {
     this.#redis = redis;
     this.#prefix = prefix;
+  }
+
+  /** A run was accepted: whoever follows the thread looks at it. */
+  accepted(tenantId: string, threadId: string): void {
+    this.#publish(threadChannel(this.#prefix, tenantId, threadId), "run");
   }
 
   /** A cancel was recorded for a running run, or has ended a pending one. */

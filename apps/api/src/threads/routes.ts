@@ -22,6 +22,7 @@ import { deleteThread } from "../runs/cancel-run.ts";
 import { EMPTY_STATE, type ThreadState } from "./render-state.ts";
 import { selectFields } from "../http/select-fields.ts";
 import type { CheckpointPlace } from "./thread-state.ts";
+import { streamThread } from "./thread-stream.ts";
 import {
   changeThread,
   createThread,
@@ -46,6 +47,8 @@ const state = {
 };
 const history = { 200: { description: "The states, newest first", schema: z.array(threadState) }, ...missing };
 const DEFAULT_LIMIT = 10;
+/** SDKs call the parameter `stream_mode`, the published description `stream_modes`. */
+const threadModes = queryList(z.enum(["run_modes", "lifecycle", "state_update"])).optional();
 
 export function threadRoutes(gateway: Gateway): Route[] {
   const { pool, states } = gateway;
@@ -245,6 +248,28 @@ export function threadRoutes(gateway: Gateway): Route[] {
           ...place,
         });
         response.json({ checkpoint: edited.checkpoint, configurable: edited.checkpoint });
+      },
+    }),
+    route({
+      method: "get",
+      path: "/threads/{thread_id}/stream",
+      tag,
+      summary: "Follow a thread: the events of its runs, past the end of each",
+      params: thread,
+      query: z.object({ stream_mode: threadModes, stream_modes: threadModes }),
+      headers: { "Last-Event-ID": "The id of the last event that was seen; `-` is the beginning" },
+      answers: { 200: { description: "Server-Sent Events", contentType: "text/event-stream" }, ...missing },
+      async handle({ principal: { tenantId }, params: { thread_id }, query, request, response }) {
+        await requireThreadRow(gateway, tenantId, thread_id);
+        if (request.method === "HEAD") return void response.set("content-type", "text/event-stream").end();
+        const asked = [...(query.stream_mode ?? []), ...(query.stream_modes ?? [])];
+        const path = `/threads/${encodeURIComponent(thread_id)}/stream`;
+        await streamThread(gateway, gateway.streams.open(response, { location: path }), {
+          tenantId,
+          threadId: thread_id,
+          modes: asked.length === 0 ? ["run_modes"] : asked,
+          lastEventId: request.get("last-event-id"),
+        });
       },
     }),
     route({

@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+
 /** Names of what a run has in Redis. Run ids are UUIDs of ours: no client-chosen text reaches a key. */
 export function streamKey(prefix: string, runId: string): string {
   return `${prefix}:events:${runId}`;
@@ -17,4 +19,8 @@ export function endedChannel(prefix: string): string {
 /** Channel of the hints to workers: `cancel <run id>`, `follow <run id>`. */
 export function controlChannel(prefix: string): string {
   return `${prefix}:control`;
+}
+/** Channel of the hints that a run of the thread was accepted. Thread ids are clients' text: their hash is the name. */
+export function threadChannel(prefix: string, tenantId: string, threadId: string): string {
+  return `${prefix}:thread:${createHash("sha256").update(`${tenantId}/${threadId}`).digest("base64url")}`;
 }
