@@ -84,7 +84,7 @@ try {
   const watchdog = lifecycle.add(
     new LoopWatchdog(1_000, (lagMs) => logger.warn({ lag_ms: Math.round(lagMs) }, "the event loop was blocked")),
   );
-  const clock = lifecycle.add(new ClockCheck(pool, logger));
+  const clock = lifecycle.add(await ClockCheck.start(pool, logger));
   const prometheus = createRegistry(VERSION, "gateway", { pool, poolMax: config.POOL_MAX_SIZE, watchdog });
   const metrics = new GatewayMetrics(prometheus, pool, queue, redis);
   const states = new ThreadStates(pool, registry);
