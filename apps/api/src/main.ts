@@ -71,12 +71,7 @@ try {
   lifecycle.onStop(() => redis.disconnect());
   const subscriber = connectRedis(config.REDIS_URL, "subscriber", logger);
   lifecycle.onStop(() => subscriber.disconnect());
-  redis.once("ready", () => {
-    checkRedisSettings(redis).then(
-      (warnings) => warnings.forEach((warning) => logger.warn(warning)),
-      () => {},
-    );
-  });
+  redis.once("ready", () => void checkRedisSettings(redis, logger));
 
   const prefix = config.REDIS_PREFIX;
   const queue = new RunQueue({ redis, prefix, logger });
