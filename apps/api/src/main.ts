@@ -44,6 +44,9 @@ import { ThreadStates } from "./threads/thread-state.ts";
 
 // The entry of a gateway process: environment, wiring, signals.
 
+/** Headers that take longer than this to arrive come from nobody who means well, in ms. */
+const HEADERS_TIMEOUT_MS = 15_000;
+
 try {
   const config = parseEnv(gatewayEnv, process.env);
   process.title = config.FLOTILLA_PROCESS_TITLE;
@@ -160,8 +163,15 @@ try {
     maxJsonDepth: config.MAX_JSON_DEPTH,
   });
 
+  const requestTimeout = config.REQUEST_TIMEOUT_SECS * 1000;
   const server = createServer(
-    { headersTimeout: 15_000, requestTimeout: 60_000, keepAliveTimeout: 65_000, maxHeaderSize: 16 * 1024 },
+    {
+      requestTimeout,
+      headersTimeout: Math.min(HEADERS_TIMEOUT_MS, requestTimeout),
+      connectionsCheckingInterval: 1_000, // what is late is found by this; Node's default of 30 s triples a limit of 15 s
+      keepAliveTimeout: 65_000,
+      maxHeaderSize: 16 * 1024,
+    },
     app,
   );
   const open = await authenticator.hasKeys();
