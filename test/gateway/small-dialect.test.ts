@@ -2,14 +2,15 @@ import { randomUUID } from "node:crypto";
 import { beforeAll, describe, expect, test } from "vitest";
 import { TEST_GRAPHS } from "../graphs/index.ts";
 import { TestClient, violationsOf } from "../support/client.ts";
-import { createTestDatabase } from "../support/database.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { startStack } from "../support/stack.ts";
 import { eventually } from "../support/wait.ts";
 
 let client: TestClient;
+let database: TestDatabase;
 
 beforeAll(async () => {
-  const database = await createTestDatabase();
+  database = await createTestDatabase();
   const { gateway } = await startStack({ databaseUrl: database.url, config: TEST_GRAPHS, workers: 2 });
   client = new TestClient(gateway.url);
 });
@@ -542,6 +543,28 @@ describe("Idempotency-Key", () => {
     const two = await client.events("POST", "/graphs/steps/stream", steps(3), key);
     expect(two).toEqual(one);
     expect(violationsOf(two)).toEqual([]);
+  });
+
+  test("a key is kept for 24 hours; after that it makes a new run, with any body", async () => {
+    const key = { "idempotency-key": randomUUID() };
+    const submit = async (n: number) =>
+      (await client.post("/graphs/steps/invoke", steps(n), key)).body.run_id as string;
+    const pass = (time: string) =>
+      database.pool.query("update idempotency_keys set created_at = created_at - $2::interval where key = $1", [
+        key["idempotency-key"],
+        time,
+      ]);
+    const first = await submit(1);
+    await pass("23 hours 59 minutes");
+    expect(await submit(1)).toBe(first);
+    await pass("1 minute");
+    const second = await submit(2);
+    expect(second).not.toBe(first);
+    expect(await submit(2)).toBe(second);
+    const { rows } = await database.pool.query("select run_id from idempotency_keys where key = $1", [
+      key["idempotency-key"],
+    ]);
+    expect(rows).toEqual([{ run_id: second }]);
   });
 
   test("fifty at once make one run", async () => {

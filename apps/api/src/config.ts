@@ -45,6 +45,9 @@ export const gatewayEnv = z.object({
     .default(0)
     .describe("Proxies in front whose X-Forwarded-* headers count"),
   MAX_BODY_BYTES: count.default(4 * 1024 * 1024).describe("Largest body of a request"),
+  REQUEST_TIMEOUT_SECS: seconds
+    .default(60)
+    .describe("Longest time for a request's headers and body to arrive, then 408. Answers may take longer"),
   MAX_JSON_DEPTH: count.default(100).describe("Deepest nesting of a body"),
   METRICS_PUBLIC: flag.default(false).describe("Whether /metrics answers without a key on a server that has keys"),
   SHUTDOWN_GRACE_SECS: seconds.default(30).describe("From SIGTERM to exit"),

@@ -50,6 +50,9 @@ import { ThreadStates } from "./threads/thread-state.ts";
 
 // The entry of a gateway process: environment, wiring, signals.
 
+/** Headers that take longer than this to arrive come from nobody who means well, in ms. */
+const HEADERS_TIMEOUT_MS = 15_000;
+
 try {
   const config = parseEnv(gatewayEnv, process.env);
   process.title = config.FLOTILLA_PROCESS_TITLE;
@@ -77,12 +80,7 @@ try {
   lifecycle.onStop(() => redis.disconnect());
   const subscriber = connectRedis(config.REDIS_URL, "subscriber", logger);
   lifecycle.onStop(() => subscriber.disconnect());
-  redis.once("ready", () => {
-    checkRedisSettings(redis).then(
-      (warnings) => warnings.forEach((warning) => logger.warn(warning)),
-      () => {},
-    );
-  });
+  redis.once("ready", () => void checkRedisSettings(redis, logger));
 
   const prefix = config.REDIS_PREFIX;
   const queue = new RunQueue({ redis, prefix, logger });
@@ -90,7 +88,7 @@ try {
   const watchdog = lifecycle.add(
     new LoopWatchdog(1_000, (lagMs) => logger.warn({ lag_ms: Math.round(lagMs) }, "the event loop was blocked")),
   );
-  const clock = lifecycle.add(new ClockCheck(pool, logger));
+  const clock = lifecycle.add(await ClockCheck.start(pool, logger));
   const prometheus = createRegistry(VERSION, "gateway", { pool, poolMax: config.POOL_MAX_SIZE, watchdog });
   const metrics = new GatewayMetrics(prometheus, pool, queue, redis);
   const states = new ThreadStates(pool, registry);
@@ -180,8 +178,15 @@ try {
     maxJsonDepth: config.MAX_JSON_DEPTH,
   });
 
+  const requestTimeout = config.REQUEST_TIMEOUT_SECS * 1000;
   const server = createServer(
-    { headersTimeout: 15_000, requestTimeout: 60_000, keepAliveTimeout: 65_000, maxHeaderSize: 16 * 1024 },
+    {
+      requestTimeout,
+      headersTimeout: Math.min(HEADERS_TIMEOUT_MS, requestTimeout),
+      connectionsCheckingInterval: 1_000, // what is late is found by this; Node's default of 30 s triples a limit of 15 s
+      keepAliveTimeout: 65_000,
+      maxHeaderSize: 16 * 1024,
+    },
     app,
   );
   const open = await authenticator.hasKeys();

@@ -79,7 +79,7 @@ try {
   const watchdog = lifecycle.add(
     new LoopWatchdog(LATE_MS, (lagMs) => logger.warn({ lag_ms: Math.round(lagMs) }, "the event loop was blocked")),
   );
-  const clock = lifecycle.add(new ClockCheck(pool, logger));
+  const clock = lifecycle.add(await ClockCheck.start(pool, logger));
   const prometheus = createRegistry(VERSION, "worker", { pool, poolMax: config.POOL_MAX_SIZE, watchdog });
   let consumer: RunConsumer | undefined;
   const metrics = new WorkerMetrics(prometheus, config.N_JOBS_PER_WORKER, () => consumer?.active ?? 0);

@@ -64,7 +64,7 @@ export class PostgresContact {
   #last: number;
   #steadyFrom = 0;
 
-  constructor(leaseMs: number, now: () => number = Date.now) {
+  constructor(leaseMs: number, now: () => number = () => performance.now()) {
     this.#leaseMs = leaseMs;
     this.#now = now;
     this.#last = now();

@@ -55,7 +55,7 @@ export function systemRoutes({
       summary: "Whether requests should come here",
       answers: {
         200: { description: "ready; degraded without Redis, as runs are accepted all the same", schema: status },
-        503: { description: "Postgres does not answer, or its schema is old", schema: status },
+        503: { description: "Postgres does not answer, its schema is old, or the clocks differ", schema: status },
       },
       async handle({ response }) {
         if (isStopping()) return void response.status(503).json({ status: "stopping" });
@@ -65,7 +65,8 @@ export function systemRoutes({
           logger.warn({ err: messageOf(error) }, "not ready");
           return void response.status(503).json({ status: "unready" });
         }
-        if (!clock.isRight) return void response.status(503).json({ status: "unready" });
+        if (!clock.isRight)
+          return void response.status(503).json({ status: "unready", reason: "the clock differs from Postgres'" });
         response.json({ status: redis.status === "ready" ? "ready" : "degraded" });
       },
     }),

@@ -42,23 +42,31 @@ export function connectRedis(url: string, use: ConnectionUse, logger: Logger): R
   return redis;
 }
 
-/** Loud warnings about settings under which Redis silently loses jobs. */
-export async function checkRedisSettings(redis: Redis): Promise<string[]> {
-  const [policy, appendOnly] = await Promise.all([
-    redis.config("GET", "maxmemory-policy") as Promise<string[] | Record<string, string>>,
-    redis.config("GET", "appendonly") as Promise<string[] | Record<string, string>>,
-  ]);
-  const warnings: string[] = [];
-  const value = (reply: string[] | Record<string, string>, name: string) =>
-    Array.isArray(reply) ? reply[1] : reply[name];
-  const evicts = value(policy, "maxmemory-policy");
+/**
+ * Warns loudly of settings under which Redis silently loses jobs. Read from INFO, which a managed Redis answers where it refuses
+ * CONFIG.
+ */
+export async function checkRedisSettings(redis: Redis, logger: Logger): Promise<void> {
+  let info: string;
+  try {
+    info = (await Promise.all([redis.info("memory"), redis.info("persistence")])).join("\n");
+  } catch (error) {
+    const facts = { err: error instanceof Error ? error.message : String(error) };
+    logger.warn(
+      facts,
+      "the settings of Redis could not be read: see to it that it has maxmemory-policy noeviction, appendonly yes",
+    );
+    return;
+  }
+  const value = (name: string) => new RegExp(`^${name}:(\\S+)`, "m").exec(info)?.[1];
+  const [evicts, appends] = [value("maxmemory_policy"), value("aof_enabled")];
   if (evicts !== undefined && evicts !== "noeviction") {
-    warnings.push(
+    logger.warn(
       `Redis evicts keys (maxmemory-policy ${evicts}): queued jobs can vanish. Set maxmemory-policy noeviction`,
     );
   }
-  if (value(appendOnly, "appendonly") === "no") {
-    warnings.push("Redis keeps nothing on disk (appendonly no): a restart loses live streams. Set appendonly yes");
+  if (appends === "0") {
+    logger.warn("Redis keeps nothing on disk (appendonly no): a restart loses live streams. Set appendonly yes");
   }
-  return warnings;
+  logger.debug({ maxmemory_policy: evicts, aof_enabled: appends }, "the settings of Redis were read");
 }
