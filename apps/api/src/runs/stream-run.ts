@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import {
   BEGINNING,
   compareEventIds,
@@ -6,6 +7,7 @@ import {
   type EventId,
 } from "@flotilla/shared/events/event-id";
 import { isEnd, type RunEvent } from "@flotilla/shared/events/event-batch";
+import { lastEventId } from "@flotilla/shared/events/last-event";
 import type { EventTail, EventTails } from "@flotilla/shared/events/event-tail";
 import { closingEvents, hasEnd, writeMissingEnd } from "@flotilla/shared/events/missing-end";
 import type { Redis } from "@flotilla/shared/redis/connection";
@@ -59,17 +61,25 @@ export async function streamRun(
   return ended;
 }
 
-/** For a run that ended a while ago: its end is supplied at once when its stream has none (any more). */
+/** A worker that still writes the events of a run that is settled writes the next ones within this time, in ms. */
+const SILENCE_MS = 1_000;
+
+/**
+ * For a run that ended a while ago: its end is supplied at once when its stream is gone, and when nobody writes to it any more
+ * although it has none. A run with many events may be settled long before a busy machine has taken the last of them.
+ */
 export async function supplyEndOfOldRun(deps: StreamDeps, tenantId: string, run: Run): Promise<void> {
   if (!isFinal(run.status) || run.ended_at === null || Date.now() - Date.parse(run.ended_at) < 2_000) return;
+  const { redis, prefix } = deps;
   try {
-    if (await hasEnd(deps.redis, deps.prefix, run.run_id)) return;
-    await writeMissingEnd(
-      deps.redis,
-      deps.prefix,
-      run.run_id,
-      await missingEnd(deps, tenantId, run.run_id, run.attempt),
-    );
+    if (await hasEnd(redis, prefix, run.run_id)) return;
+    const last = await lastEventId(redis, prefix, run.run_id);
+    if (last !== undefined) {
+      await delay(SILENCE_MS);
+      const now = await lastEventId(redis, prefix, run.run_id);
+      if (now === undefined || compareEventIds(now, last) !== 0) return; // it ended meanwhile, or gets on: the tail follows
+    }
+    await writeMissingEnd(redis, prefix, run.run_id, await missingEnd(deps, tenantId, run.run_id, run.attempt));
   } catch {
     // Redis is away: the tail hands the end to its clients
   }

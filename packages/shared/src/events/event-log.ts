@@ -38,7 +38,7 @@ const UNFOLLOWED_BATCH_MS = 1_000;
 const RETRY_MS = 200;
 /** How long an attempt looks for what earlier ones left in a Redis that hangs, in ms. */
 const LOOK_MS = 500;
-/** How long the end of a run waits for its events to reach Redis, in ms. */
+/** How long the end of a run waits for a Redis that takes none of its events, in ms. */
 const FLUSH_MS = 1_500;
 /** An entry holds at most this much, or one event. In characters. */
 const MAX_ENTRY = 64_000;
@@ -70,6 +70,8 @@ export class EventLog {
   #writtenAt: number;
   /** Somebody waits for the flush. */
   #hurry = false;
+  /** Appends to Redis that succeeded. */
+  #writes = 0;
   #endPause: () => void = () => {};
   #refused = false;
   #kept: Kept[] = [];
@@ -140,15 +142,23 @@ export class EventLog {
     this.#endPause();
   }
 
-  /** Waits until everything appended so far is in Redis, but not longer than `maxMs`: a run never waits for Redis. */
+  /**
+   * Waits until everything appended so far is in Redis, for as long as that gets on: a run never waits for a Redis that takes
+   * nothing for `maxMs`, and none of many events is lost because a busy one takes them slowly.
+   */
   async flush(maxMs = FLUSH_MS): Promise<void> {
     if (this.#flushing === undefined) return;
     this.#hurry = true;
     this.#endPause();
-    const late = new AbortController();
-    const patience = delay(maxMs, undefined, { ref: false, signal: late.signal }).catch(() => {});
-    await Promise.race([this.#idle(), patience]);
-    late.abort();
+    const idle = this.#idle();
+    let written: number;
+    do {
+      written = this.#writes;
+      const late = new AbortController();
+      const patience = delay(maxMs, undefined, { ref: false, signal: late.signal }).catch(() => {});
+      await Promise.race([idle, patience]);
+      late.abort();
+    } while (this.#flushing !== undefined && this.#writes > written);
     this.#hurry = false;
   }
 
@@ -250,7 +260,10 @@ export class EventLog {
     const [added] = results ?? [];
     this.#followed = Number(results?.at(-1)?.[1] ?? 1) > 0;
     this.#isWritten = added?.[0] == null && added !== undefined;
-    if (this.#isWritten) return true;
+    if (this.#isWritten) {
+      this.#writes++;
+      return true;
+    }
     this.#kept.pop();
     this.#keptEvents -= batch.length;
     this.#keptBytes -= bytes;
