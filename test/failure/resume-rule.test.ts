@@ -172,14 +172,13 @@ function everyCase(reference: Reference): Case[] {
   return planned.map((deaths) => ({ ...reference, planned: deaths }));
 }
 
-/** One death for each scenario, with one of the durabilities, and pairs of some. */
+/** One death for each scenario and durability, and pairs of some. */
 function sample(references: Reference[]): Case[] {
-  const scenariosOf = new Map(shuffle(random, references).map((reference) => [reference.prepared.scenario, reference]));
-  const single = [...scenariosOf.values()].map((reference) => ({ ...reference, planned: [pick(reference.deaths)] }));
-  const pairs = shuffle(random, references)
-    .flatMap((reference) => pairOf(reference, pick(reference.deaths)).map((planned) => ({ ...reference, planned })))
-    .slice(0, PAIRS);
-  return [...single, ...pairs];
+  const single = references.map((reference) => ({ ...reference, planned: [pick(reference.deaths)] }));
+  const pairs = references.flatMap((reference) =>
+    pairOf(reference, pick(reference.deaths)).map((planned) => ({ ...reference, planned })),
+  );
+  return [...single, ...shuffle(random, pairs).slice(0, PAIRS)];
 }
 
 /** A death and one of the next worker. None when the run is over with the first; the next worker has fewer checkpoints to write. */
