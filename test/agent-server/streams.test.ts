@@ -12,10 +12,16 @@ import { SDKS } from "./sdk.ts";
 // Streams by the Agent Server API with the official clients, AGENT_SERVER_API section 7, over two gateways.
 
 let gateways: StackProcess[];
+let workers: StackProcess[];
 let http: TestClient;
 beforeAll(async () => {
   const database = await createTestDatabase();
-  const { stack, gateway } = await startStack({ databaseUrl: database.url, config: TEST_GRAPHS, workers: 2 });
+  const { stack, gateway, ...started } = await startStack({
+    databaseUrl: database.url,
+    config: TEST_GRAPHS,
+    workers: 2,
+  });
+  ({ workers } = started);
   gateways = [gateway, await stack.startGateway()];
   http = new TestClient(gateway.url);
 });
@@ -180,6 +186,29 @@ describe("the stream of a thread", () => {
     expect(live.seen.map(({ event }) => event)).toEqual(["metadata", "state_update", "end"]);
     expect(JSON.parse(live.seen[1]?.data as string)).toMatchObject({ values: run.body });
     expect((await http.get(`/threads/${randomUUID()}/stream`)).status).toBe(404);
+  });
+});
+
+describe("the stream of a thread from now on", () => {
+  test("shows nothing of earlier runs, also after a run that ended before it began", async () => {
+    const { body: thread } = await http.post("/threads");
+    const path = `/threads/${thread.thread_id}`;
+    const body = { assistant_id: "steps", input: steps(1), stream_mode: "updates" };
+    const earlier = await http.post(`${path}/runs`, body);
+    await http.get(`${path}/runs/${earlier.body.run_id}/join`);
+    for (const worker of workers) worker.signal("SIGSTOP"); // the next run does not begin
+    const cancelled = await http.post(`${path}/runs`, body);
+    const stream = await http.open("GET", `${path}/stream`);
+    await http.post(`${path}/runs/${cancelled.body.run_id}/cancel`);
+    await stream.until(({ event }) => event === "end");
+    for (const worker of workers) worker.signal("SIGCONT");
+    const later = await http.post(`${path}/runs`, body);
+    await stream.until(({ event }) => event === "end");
+    stream.close();
+    const shown = stream.seen.flatMap(({ event, data }) =>
+      event === "metadata" || event === "end" ? [(JSON.parse(data) as { run_id: string }).run_id] : [],
+    );
+    expect(shown).toEqual([cancelled.body.run_id, later.body.run_id, later.body.run_id]);
   });
 });
 

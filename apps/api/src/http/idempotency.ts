@@ -25,6 +25,11 @@ export function idempotencyOf(request: Request, body: unknown): Idempotency | un
   return { key, requestHash: hash.digest("base64url") };
 }
 
+/** The key of one of several submissions of a request. No client can send it: it holds a blank. */
+export function keyOfPart({ key, requestHash }: Idempotency, part: number): Idempotency {
+  return { key: `${part} ${createHash("sha256").update(key, "utf8").digest("base64url")}`, requestHash };
+}
+
 /** JSON with the keys of every object in order: two texts of one value hash alike. */
 export function canonicalJson(value: unknown): string {
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";

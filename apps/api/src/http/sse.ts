@@ -50,11 +50,14 @@ export class SseStream {
     return this.#gone.signal.aborted && !this.#endedHere;
   }
 
-  /** Writes events; resolves when the client can take more. False when it is gone. */
-  async write(events: readonly RunEvent[]): Promise<boolean> {
+  /**
+   * Writes events; resolves when the client can take more. False when it is gone.
+   * @param prefix goes before each id, where events of several runs are in one stream.
+   */
+  async write(events: readonly RunEvent[], prefix = ""): Promise<boolean> {
     let text = this.#opening;
     this.#opening = "";
-    for (const event of events) text += frameOf(event);
+    for (const event of events) text += prefix === "" ? sharedFrameOf(event) : frameOf(event, prefix);
     return this.#send(text);
   }
 
@@ -109,11 +112,15 @@ export class SseStream {
 /** The frame of an event is made once, however many clients get it. */
 const frames = new WeakMap<RunEvent, string>();
 
-function frameOf(event: RunEvent): string {
+function sharedFrameOf(event: RunEvent): string {
   let frame = frames.get(event);
   if (frame === undefined) {
-    frame = `id: ${formatEventId(event.id)}\nevent: ${event.event.replace(/[\r\n]/g, " ")}\ndata: ${event.data}\n\n`;
+    frame = frameOf(event, "");
     frames.set(event, frame);
   }
   return frame;
+}
+
+function frameOf(event: RunEvent, prefix: string): string {
+  return `id: ${prefix}${formatEventId(event.id)}\nevent: ${event.event.replace(/[\r\n]/g, " ")}\ndata: ${event.data}\n\n`;
 }

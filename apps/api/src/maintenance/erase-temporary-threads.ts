@@ -1,6 +1,6 @@
 import { NotFound } from "@flotilla/shared/errors";
 import { ENDED_TTL_MS } from "@flotilla/shared/events/event-log";
-import { listEndedTemporaryThreads } from "@flotilla/shared/threads/temporary-thread-queries";
+import { listEndedTemporaryThreads } from "@flotilla/shared/threads/thread-queries";
 import { deleteThread, type CancelDeps } from "../runs/cancel-run.ts";
 import type { Duty } from "./maintainer.ts";
 

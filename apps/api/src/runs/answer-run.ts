@@ -27,18 +27,9 @@ export async function answerWithHandleOrResult(
 ): Promise<void> {
   const { request, response, query, clientGone } = context;
   const seconds = waitSeconds(request, query);
-  const runId = newRunId();
-  if (seconds === 0) return sendHandle(gateway, context, submission, await createRun(gateway, submission, runId));
+  if (seconds === 0) return sendHandle(gateway, context, submission, await createRun(gateway, submission, newRunId()));
 
-  const listening = listenForEnd(gateway, runId);
-  let accepted: AcceptedRun;
-  try {
-    accepted = await createRun(gateway, listenedTo(submission, "result"), runId);
-  } catch (error) {
-    listening.close();
-    throw error;
-  }
-  const wait = accepted.replayed ? switchTo(gateway, listening, accepted.runId) : listening;
+  const { accepted, wait } = await submitAndListen(gateway, submission);
   const signal = AbortSignal.any([AbortSignal.timeout(seconds * 1000), clientGone]);
   const end = await wait.end(context.principal.tenantId, signal);
   response.setHeader("preference-applied", `wait=${seconds}`);
@@ -51,10 +42,25 @@ function listenedTo(submission: Submission, listening: "events" | "result"): Sub
   return { ...submission, kwargs: { ...submission.kwargs, listening } };
 }
 
-/** A replayed submission waits for the run that the first one made. It may have ended: the row is asked at once. */
-function switchTo(gateway: Gateway, listening: RunWait, runId: string): RunWait {
-  listening.close();
-  return listenForEnd(gateway, runId, true);
+/**
+ * Submits a run whose end is listened for before it can start. A replayed submission waits for the run that the first one
+ * made, which may have ended: the row is asked at once.
+ */
+async function submitAndListen(
+  gateway: Gateway,
+  submission: Submission,
+): Promise<{ accepted: AcceptedRun; wait: RunWait }> {
+  const runId = newRunId();
+  const listening = listenForEnd(gateway, runId);
+  try {
+    const accepted = await createRun(gateway, listenedTo(submission, "result"), runId);
+    if (!accepted.replayed) return { accepted, wait: listening };
+    listening.close();
+    return { accepted, wait: listenForEnd(gateway, accepted.runId, true) };
+  } catch (error) {
+    listening.close();
+    throw error;
+  }
 }
 
 /** 200 with the run as it was accepted. */
@@ -87,16 +93,7 @@ export async function answerWithFinalState(
   path: (accepted: AcceptedRun) => string = runPath,
 ): Promise<AcceptedRun | undefined> {
   const { tenantId } = submission.principal;
-  const runId = newRunId();
-  const listening = listenForEnd(gateway, runId);
-  let accepted: AcceptedRun;
-  try {
-    accepted = await createRun(gateway, listenedTo(submission, "result"), runId);
-  } catch (error) {
-    listening.close();
-    throw error;
-  }
-  const wait = accepted.replayed ? switchTo(gateway, listening, accepted.runId) : listening;
+  const { accepted, wait } = await submitAndListen(gateway, submission);
   context.response.set({ "content-location": path(accepted), location: `${runPath(accepted)}/join` });
   return (await sendFinalState(context.response, wait, tenantId, context.clientGone)) ? undefined : accepted;
 }

@@ -1,5 +1,4 @@
 import * as z from "zod";
-import { NotFound } from "@flotilla/shared/errors";
 import type { EventId } from "@flotilla/shared/events/event-id";
 import { lastEventId } from "@flotilla/shared/events/last-event";
 import { streamModes } from "@flotilla/shared/protocol/graph-call";
@@ -8,12 +7,13 @@ import { queryFlag, queryList } from "@flotilla/shared/protocol/query";
 import { errorBody } from "@flotilla/shared/protocol/responses";
 import { storableText } from "@flotilla/shared/protocol/text";
 import { isFinal, type Run } from "@flotilla/shared/runs/run";
-import { getRun, getRunById } from "@flotilla/shared/runs/run-queries";
+import { getRunById } from "@flotilla/shared/runs/run-queries";
 import type { Gateway } from "../gateway.ts";
 import { route, type Route, type RouteContext } from "../http/route.ts";
 import { runPath } from "./answer-run.ts";
 import { cancelAbandoned } from "./cancel-run.ts";
 import { joinRun } from "./join-run.ts";
+import { requireRun, requireRunById } from "./require-run.ts";
 import { parseCursor, streamRun, supplyEndOfOldRun } from "./stream-run.ts";
 
 /** Following a run that somebody has submitted: its events, or its final state. AGENT_SERVER_API sections 5.2 and 7. */
@@ -31,7 +31,7 @@ const finalState = { 200: { description: 'The final state; {"__error__": …} fo
 const streamQuery = z.object({
   stream_mode: queryList(z.union([streamModes, z.literal("lifecycle")])).optional(),
   cancel_on_disconnect: queryFlag.optional(),
-  // Newer clients send these; all namespaces and all checkpoints are sent, as `/info` says.
+  // Newer clients may send these, and do not rely on them unless `/info` promises it: all of the stream is sent.
   namespace: queryList(storableText.max(2_000)).optional(),
   checkpoint_id: checkpointId.optional(),
 });
@@ -42,12 +42,6 @@ type JoinContext = RouteContext<unknown, z.output<typeof joinQuery>, unknown>;
 
 export function followRoutes(gateway: Gateway): Route[] {
   const { pool } = gateway;
-
-  async function requireRun(tenantId: string, { thread_id, run_id }: z.output<typeof ofThread>): Promise<Run> {
-    const found = await getRun(pool, tenantId, thread_id, run_id);
-    if (found === undefined) throw new NotFound("run", `Run ${run_id} does not exist on thread "${thread_id}"`);
-    return found;
-  }
 
   return [
     route({
@@ -60,7 +54,7 @@ export function followRoutes(gateway: Gateway): Route[] {
       headers: LAST_EVENT_ID,
       answers: { ...events, ...missing },
       async handle(context) {
-        const run = await requireRun(context.principal.tenantId, context.params);
+        const run = await requireRun(pool, context.principal.tenantId, context.params);
         await follow(gateway, context, run, runPath({ threadId: run.thread_id, runId: run.run_id }));
       },
     }),
@@ -90,7 +84,7 @@ export function followRoutes(gateway: Gateway): Route[] {
       query: joinQuery,
       answers: { ...finalState, ...missing },
       async handle(context) {
-        await join(gateway, context, await requireRun(context.principal.tenantId, context.params));
+        await join(gateway, context, await requireRun(pool, context.principal.tenantId, context.params));
       },
     }),
     route({
@@ -103,9 +97,7 @@ export function followRoutes(gateway: Gateway): Route[] {
       answers: { ...finalState, ...missing },
       async handle(context) {
         const { params, principal } = context;
-        const run = await getRunById(pool, principal.tenantId, params.run_id);
-        if (run === undefined) throw new NotFound("run", `Run ${params.run_id} does not exist`);
-        await join(gateway, context, run);
+        await join(gateway, context, await requireRunById(pool, principal.tenantId, params.run_id));
       },
     }),
   ];

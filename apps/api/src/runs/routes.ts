@@ -5,12 +5,12 @@ import { limit, offset, queryFlag, queryJson, queryList } from "@flotilla/shared
 import { cancelRunsBody } from "@flotilla/shared/protocol/run-body";
 import { storableText } from "@flotilla/shared/protocol/text";
 import { errorBody, runBody, runStatus } from "@flotilla/shared/protocol/responses";
-import { getRun, listRuns } from "@flotilla/shared/runs/run-queries";
-import type { Run } from "@flotilla/shared/runs/run";
+import { listRuns } from "@flotilla/shared/runs/run-queries";
 import type { Gateway } from "../gateway.ts";
 import { route, type Route } from "../http/route.ts";
 import { selectFields } from "../http/select-fields.ts";
 import { visibleRun } from "./render-run.ts";
+import { requireRun } from "./require-run.ts";
 import { cancelActiveRuns, cancelRun, cancelRuns, deleteRun } from "./cancel-run.ts";
 import { listenForEnd } from "./wait-for-run.ts";
 
@@ -23,12 +23,6 @@ const missing = { 404: { description: "There is no such thread or run", schema: 
 
 export function runRoutes(gateway: Gateway): Route[] {
   const { pool, states } = gateway;
-
-  async function requireRun(tenantId: string, { thread_id, run_id }: z.output<typeof run>): Promise<Run> {
-    const found = await getRun(pool, tenantId, thread_id, run_id);
-    if (found === undefined) throw new NotFound("run", `Run ${run_id} does not exist on thread "${thread_id}"`);
-    return found;
-  }
 
   return [
     route({
@@ -62,7 +56,7 @@ export function runRoutes(gateway: Gateway): Route[] {
       params: run,
       answers: { 200: { description: "The run", schema: runBody }, ...missing },
       async handle({ principal, params, response }) {
-        response.json(visibleRun(await requireRun(principal.tenantId, params)));
+        response.json(visibleRun(await requireRun(pool, principal.tenantId, params)));
       },
     }),
     route({

@@ -57,7 +57,8 @@ function kwargsOf(body: CreateRunBody, { assistant, headers }: RunCaller): RunKw
     input: body.command === undefined ? (body.input ?? null) : undefined,
     command: body.command === undefined ? undefined : commandOf(body.command),
     config: { ...config, configurable: clientConfigurable({ ...own, ...headers, ...body.config?.configurable }) },
-    context: { ...assistant.context, ...body.context },
+    context:
+      body.context === undefined && isEmpty(assistant.context) ? undefined : { ...assistant.context, ...body.context },
     checkpoint_id: start.checkpoint_id,
     checkpoint_map: start.checkpoint_map,
     webhook: body.webhook,
@@ -70,6 +71,10 @@ function kwargsOf(body: CreateRunBody, { assistant, headers }: RunCaller): RunKw
     durability: durabilityOf(body),
     strict_resume: body.strict_resume,
   }) as RunKwargs;
+}
+
+function isEmpty(value: object): boolean {
+  return Object.keys(value).length === 0;
 }
 
 /** `resume: null` is an answer: the key counts. Where there is a command, the input says nothing. */

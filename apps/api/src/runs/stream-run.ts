@@ -21,44 +21,67 @@ export interface StreamDeps extends RunEndDeps {
   tails: EventTails;
 }
 
-export interface StreamOptions {
+interface RunStream {
   tenantId: string;
   threadId: string;
   runId: string;
   after: EventId | undefined;
+}
+
+export interface StreamOptions extends RunStream {
   /** Modes to pass on; all when absent. */
   modes: readonly string[] | undefined;
 }
 
-/**
- * Copies a run's events to a client until its end, until the client goes, or until the gateway does.
- * @returns whether the client was given the end.
- */
+/** Copies a run's events to a client until its end, until the client goes, or until the gateway does. */
 export async function streamRun(
   deps: StreamDeps,
   tail: EventTail,
   sse: SseStream,
-  options: StreamOptions,
+  { modes, ...run }: StreamOptions,
+): Promise<void> {
+  if (await copyRun(deps, tail, sse, { ...run, passes: modeFilter(modes) })) sse.end();
+}
+
+type Passes = (event: Pick<RunEvent, "event">) => boolean;
+
+export interface CopyOptions extends RunStream {
+  /** Which events to pass on; all when absent. */
+  passes: Passes | undefined;
+  /** Goes before the ids, where the stream holds several runs. */
+  idPrefix?: string;
+  /** Awaited when the end is about to be written. */
+  beforeEnd?(): Promise<void>;
+}
+
+/**
+ * Copies a run's events to a client and leaves the stream open.
+ * @returns whether the run's end was reached; false when the client or the gateway has gone.
+ */
+export async function copyRun(
+  deps: StreamDeps,
+  tail: EventTail,
+  sse: SseStream,
+  options: CopyOptions,
 ): Promise<boolean> {
-  const passes = modeFilter(options.modes);
-  for await (const item of tail.read({ after: options.after, signal: sse.closed })) {
+  const { passes, idPrefix = "", after } = options;
+  for await (const item of tail.read({ after, signal: sse.closed })) {
     if (item.kind === "gap") {
+      if (passes?.({ event: "gap" }) === false) continue;
       const values = await currentValues(deps, options);
-      await sse.writeEvent(
-        "gap",
-        JSON.stringify({ reason: "events of this run are not kept any more", last_missing: formatEventId(item.id) }),
-        formatEventId(item.id),
-      );
+      const last = formatEventId(item.id);
+      const reason = "events of this run are not kept any more";
+      await sse.writeEvent("gap", JSON.stringify({ reason, last_missing: last }), idPrefix + last);
       if (!(await sse.writeEvent("values", values))) return false;
       continue;
     }
+    const ends = item.events.some(isEnd);
+    if (ends) await options.beforeEnd?.();
     const events = passes === undefined ? item.events : item.events.filter(passes);
-    if (events.length > 0 && !(await sse.write(events))) return false;
-    if (item.events.some(isEnd)) break;
+    if (events.length > 0 && !(await sse.write(events, idPrefix))) return false;
+    if (ends) return true;
   }
-  const ended = !sse.closed.aborted;
-  sse.end();
-  return ended;
+  return !sse.closed.aborted;
 }
 
 /** A worker that still writes the events of a run that is settled writes the next ones within this time, in ms. */
@@ -68,7 +91,11 @@ const SILENCE_MS = 1_000;
  * For a run that ended a while ago: its end is supplied at once when its stream is gone, and when nobody writes to it any more
  * although it has none. A run with many events may be settled long before a busy machine has taken the last of them.
  */
-export async function supplyEndOfOldRun(deps: StreamDeps, tenantId: string, run: Run): Promise<void> {
+export async function supplyEndOfOldRun(
+  deps: StreamDeps,
+  tenantId: string,
+  run: Pick<Run, "run_id" | "status" | "attempt" | "ended_at">,
+): Promise<void> {
   if (!isFinal(run.status) || run.ended_at === null || Date.now() - Date.parse(run.ended_at) < 2_000) return;
   const { redis, prefix } = deps;
   try {
@@ -117,7 +144,7 @@ export function parseCursor(header: string | undefined, attempt: number): EventI
 const ALWAYS = new Set(["metadata", "error", "end", "feedback", "gap"]);
 
 /** Filters by the part of the name before `|`: `messages-tuple` is `messages`, and `messages` is `messages/…`. */
-function modeFilter(modes: readonly string[] | undefined): ((event: RunEvent) => boolean) | undefined {
+function modeFilter(modes: readonly string[] | undefined): Passes | undefined {
   if (modes === undefined || modes.length === 0) return undefined;
   const names = new Set(modes.map((mode) => (mode === "messages-tuple" ? "messages" : mode)));
   const accumulated = modes.includes("messages");
@@ -127,7 +154,7 @@ function modeFilter(modes: readonly string[] | undefined): ((event: RunEvent) =>
   };
 }
 
-async function currentValues(deps: StreamDeps, { tenantId, threadId, runId }: StreamOptions): Promise<string> {
+async function currentValues(deps: StreamDeps, { tenantId, threadId, runId }: RunStream): Promise<string> {
   const state = await deps.states.ofRun(tenantId, runId).catch(() => undefined);
   const values = state?.values ?? (await deps.states.storedValues(tenantId, threadId).catch(() => undefined));
   return JSON.stringify(values ?? {});

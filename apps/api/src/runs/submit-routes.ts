@@ -3,7 +3,7 @@ import { threadId } from "@flotilla/shared/protocol/ids";
 import { createRunBody, createRunsBody, type CreateRunBody } from "@flotilla/shared/protocol/run-body";
 import { errorBody, runBody } from "@flotilla/shared/protocol/responses";
 import type { Gateway } from "../gateway.ts";
-import { idempotencyOf } from "../http/idempotency.ts";
+import { idempotencyOf, keyOfPart } from "../http/idempotency.ts";
 import { route, type Route, type RouteContext } from "../http/route.ts";
 import { answerWithFinalState, answerWithRun, answerWithStream, rowOf, runPath } from "./answer-run.ts";
 import { cancelAbandoned } from "./cancel-run.ts";
@@ -78,10 +78,8 @@ export function submitRoutes(gateway: Gateway): Route[] {
         for (const body of context.body) submissions.push(await submissionOf(gateway, context, body)); // all, before any is accepted
         const runs: object[] = [];
         for (const [i, submission] of submissions.entries()) {
-          const { idempotency } = submission;
-          const key =
-            idempotency === undefined ? undefined : { ...idempotency, key: `${idempotency.key}/${i}`.slice(-255) };
-          const created = await createRun(gateway, { ...submission, idempotency: key }, newRunId());
+          const idempotency = submission.idempotency && keyOfPart(submission.idempotency, i);
+          const created = await createRun(gateway, { ...submission, idempotency }, newRunId());
           runs.push(visibleRun(await rowOf(gateway, context.principal.tenantId, created)));
         }
         context.response.json(runs);

@@ -1,5 +1,5 @@
 import { isConnectionFailure } from "@flotilla/shared/postgres/pg-error";
-import { once } from "@flotilla/shared/events/waiting";
+import { wakeOrPoll } from "@flotilla/shared/events/waiting";
 import type { EndedRuns } from "./ended-runs.ts";
 import { readRunEnd, type EndedRun, type RunEndDeps } from "./run-end.ts";
 
@@ -33,7 +33,7 @@ export function listenForEnd(deps: WaitDeps, runId: string, mayHaveEnded = false
       try {
         // A gateway that goes away looks at the row once more: what has ended meanwhile is told.
         do {
-          if (!ended && !deps.endedRuns.isClosing) await wakeOrPoll((wake) => (notify = wake), signal);
+          if (!ended && !deps.endedRuns.isClosing) await wakeOrPoll((wake) => (notify = wake), POLL_MS, signal);
           if (told !== undefined) return told;
           if (signal.aborted) return undefined;
           ended = false;
@@ -52,13 +52,4 @@ export function listenForEnd(deps: WaitDeps, runId: string, mayHaveEnded = false
 function liveWhileAway(error: unknown): "live" {
   if (isConnectionFailure(error)) return "live";
   throw error;
-}
-
-async function wakeOrPoll(register: (wake: () => void) => void, signal: AbortSignal): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  await once((wake) => {
-    register(wake);
-    timer = setTimeout(wake, POLL_MS);
-  }, signal);
-  clearTimeout(timer);
 }

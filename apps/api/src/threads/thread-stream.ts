@@ -1,11 +1,17 @@
-import { formatEventId, parseEventId, type EventId } from "@flotilla/shared/events/event-id";
-import { isEnd, type RunEvent } from "@flotilla/shared/events/event-batch";
+import { parseEventId, type EventId } from "@flotilla/shared/events/event-id";
 import { lastEventId } from "@flotilla/shared/events/last-event";
 import { threadChannel } from "@flotilla/shared/events/event-keys";
-import { once } from "@flotilla/shared/events/waiting";
-import { findRunBySeq, findRunToFollow, type RunToFollow } from "@flotilla/shared/runs/thread-run-queries";
+import { wakeOrPoll } from "@flotilla/shared/events/waiting";
+import { readClock } from "@flotilla/shared/runs/run-queries";
+import {
+  findRunBySeq,
+  findRunInFlight,
+  findRunToFollow,
+  type RunToFollow,
+} from "@flotilla/shared/runs/thread-run-queries";
 import type { Gateway } from "../gateway.ts";
 import type { SseStream } from "../http/sse.ts";
+import { copyRun, supplyEndOfOldRun } from "../runs/stream-run.ts";
 
 /**
  * The stream of a thread: the events of its runs, one after the other in the order in which they start, past the end of each,
@@ -20,7 +26,7 @@ const POLL_MS = 2_500;
 export type ThreadStreamMode = "run_modes" | "lifecycle" | "state_update";
 
 interface Position {
-  /** When the run that was followed last had started; runs that started later come next. */
+  /** Runs that started by then are not followed any more. Postgres' text. */
   startedAt: string;
   /** Runs that were followed and ended before they started. */
   skipped: string[];
@@ -48,12 +54,11 @@ export async function streamThread(gateway: Gateway, sse: SseStream, options: Th
     let { run, after, position } = await startOf(gateway, options);
     while (!sse.closed.aborted) {
       if (run !== undefined) {
-        await followRun(gateway, sse, run, after, options);
-        if (sse.closed.aborted) return;
+        if (!(await followRun(gateway, sse, run, after, options))) return;
         position = await passed(gateway, options, run, position);
         after = undefined;
       } else if (!woken) {
-        await wakeOrPoll((notify) => (wake = notify), sse.closed);
+        await wakeOrPoll((notify) => (wake = notify), POLL_MS, sse.closed);
       }
       woken = false;
       run = await findRunToFollow(pool, tenantId, threadId, position).catch(() => undefined); // Postgres is away: later
@@ -68,17 +73,16 @@ async function startOf(
   { tenantId, threadId, lastEventId: header }: ThreadStreamOptions,
 ): Promise<{ run: RunToFollow | undefined; after: EventId | undefined; position: Position }> {
   const beginning: Position = { startedAt: "-infinity", skipped: [] };
-  if (header === "-" || header === "-1") {
+  if (header === "-" || header === "-1")
     return { run: await findRunToFollow(pool, tenantId, threadId, beginning), after: undefined, position: beginning };
-  }
   const cursor = header === undefined ? undefined : parseThreadCursor(header);
   if (cursor !== undefined) {
     const run = await findRunBySeq(pool, tenantId, threadId, cursor.seq);
     if (run !== undefined) return { run, after: cursor.event, position: beginning };
   }
-  // From now on: the run in flight from its last event, and none that has ended.
-  const position: Position = { startedAt: "now", skipped: [] };
-  const run = await findRunToFollow(pool, tenantId, threadId, position);
+  // From now on: the run in flight from its last event, then those that start after this moment.
+  const position: Position = { startedAt: await readClock(pool), skipped: [] };
+  const run = await findRunInFlight(pool, tenantId, threadId);
   const after = run === undefined ? undefined : await lastEventId(redis, prefix, run.run_id);
   return { run, after, position };
 }
@@ -88,62 +92,41 @@ async function passed(
   { pool }: Gateway,
   { tenantId, threadId }: ThreadStreamOptions,
   run: RunToFollow,
-  position: Position,
+  { startedAt, skipped }: Position,
 ): Promise<Position> {
-  const ended = await findRunBySeq(pool, tenantId, threadId, run.seq).catch(() => run);
-  const startedAt = ended?.started_at ?? run.started_at;
-  const before = position.startedAt === "now" ? "-infinity" : position.startedAt;
-  return {
-    startedAt: startedAt ?? before,
-    skipped: startedAt === null ? [...position.skipped, run.run_id] : position.skipped,
-  };
+  const { started_at: started } = (await findRunBySeq(pool, tenantId, threadId, run.seq).catch(() => run)) ?? run;
+  return started === null ? { startedAt, skipped: [...skipped, run.run_id] } : { startedAt: started, skipped };
 }
 
+/** @returns whether its end was reached. */
 async function followRun(
-  { tails, states }: Gateway,
+  gateway: Gateway,
   sse: SseStream,
   run: RunToFollow,
   after: EventId | undefined,
   { tenantId, threadId, modes }: ThreadStreamOptions,
-): Promise<void> {
-  const idOf = (event: RunEvent) => `${run.seq}:${formatEventId(event.id)}`;
-  const passes = (event: RunEvent) =>
-    modes.includes("run_modes") || (modes.includes("lifecycle") && (event.event === "metadata" || isEnd(event)));
-  const tail = await tails.open(run.run_id, tenantId);
-  for await (const item of tail.read({ after, signal: sse.closed })) {
-    if (item.kind === "gap") {
-      const reason = "events of this run are not kept any more";
-      if (modes.includes("run_modes"))
-        await sse.writeEvent(
-          "gap",
-          JSON.stringify({ run_id: run.run_id, reason }),
-          `${run.seq}:${formatEventId(item.id)}`,
-        );
-      continue;
-    }
-    for (const event of item.events) {
-      if (isEnd(event) && modes.includes("state_update")) {
-        const values: unknown = await states.storedValues(tenantId, threadId).catch(() => null);
-        await sse.writeEvent("state_update", JSON.stringify({ run_id: run.run_id, values }));
-      }
-      if (passes(event) && !(await sse.writeEvent(event.event, event.data, idOf(event)))) return;
-    }
-    if (item.events.some(isEnd)) return;
-  }
+): Promise<boolean> {
+  await supplyEndOfOldRun(gateway, tenantId, run);
+  const all = modes.includes("run_modes");
+  const edges = modes.includes("lifecycle");
+  return copyRun(gateway, await gateway.tails.open(run.run_id, tenantId), sse, {
+    tenantId,
+    threadId,
+    runId: run.run_id,
+    after,
+    passes: ({ event }) => all || (edges && (event === "metadata" || event === "end")),
+    idPrefix: `${run.seq}:`,
+    async beforeEnd() {
+      if (!modes.includes("state_update")) return;
+      const values: unknown = await gateway.states.storedValues(tenantId, threadId).catch(() => null);
+      await sse.writeEvent("state_update", JSON.stringify({ run_id: run.run_id, values }));
+    },
+  });
 }
 
 /** `<run>:<event>`; undefined for what is none of ours. */
-export function parseThreadCursor(text: string): { seq: string; event: EventId } | undefined {
+function parseThreadCursor(text: string): { seq: string; event: EventId } | undefined {
   const match = /^(\d{1,18}):(.+)$/.exec(text);
   const event = match === null ? undefined : parseEventId(match[2] as string);
   return event === undefined ? undefined : { seq: match?.[1] as string, event };
-}
-
-async function wakeOrPoll(register: (wake: () => void) => void, signal: AbortSignal): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  await once((wake) => {
-    register(wake);
-    timer = setTimeout(wake, POLL_MS);
-  }, signal);
-  clearTimeout(timer);
 }

@@ -9,6 +9,8 @@ export interface FollowOptions {
   readonly apiKey: string | undefined;
   /** commands that mend what keeps a run from starting: no gateway, or one that asks for a key */
   readonly remedies: { readonly noGateway: string; readonly noKey: string };
+  /** Longest time until an answer begins, in ms. */
+  readonly answerMs?: number;
   /** Hears what happens to the connection. */
   say(line: string): void;
 }
@@ -16,6 +18,7 @@ export interface FollowOptions {
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 4_000;
 const PATIENCE_MS = 120_000;
+const ANSWER_MS = 10_000;
 
 /**
  * Starts a run and yields its events to the end. When the connection drops, it takes the stream up again after the last
@@ -45,14 +48,12 @@ export async function* followRun(options: FollowOptions): AsyncGenerator<StreamE
   }
 }
 
-async function submit({ url, graph, body, apiKey, remedies }: FollowOptions): Promise<Response> {
+async function submit({ url, graph, body, apiKey, remedies, answerMs = ANSWER_MS }: FollowOptions): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(`${url}/graphs/${graph}/stream`, {
-      method: "POST",
-      headers: { "content-type": "application/json", accept: "text/event-stream", ...authorisation(apiKey) },
-      body: JSON.stringify(body),
-    });
+    const headers = { "content-type": "application/json", accept: "text/event-stream", ...authorisation(apiKey) };
+    const init = { method: "POST", headers, body: JSON.stringify(body) };
+    response = await request(`${url}/graphs/${graph}/stream`, init, answerMs);
   } catch (error) {
     throw new StartupError("demo", `nothing answers at ${url} (${causeOf(error)})`, {
       remedy: remedies.noGateway,
@@ -64,6 +65,20 @@ async function submit({ url, graph, body, apiKey, remedies }: FollowOptions): Pr
   throw new StartupError("demo", why, response.status === 401 ? { remedy: remedies.noKey } : {});
 }
 
+/**
+ * `fetch` with a limit on the time until an answer begins. Where another program takes the port and hangs up without an answer,
+ * Node 20's own never settles, and the process would end without a word.
+ */
+async function request(url: string, init: RequestInit, answerMs = ANSWER_MS): Promise<Response> {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(new Error(`no answer within ${answerMs / 1_000} s`)), answerMs);
+  try {
+    return await fetch(url, { ...init, signal: late.signal });
+  } finally {
+    clearTimeout(timer); // the body may take as long as the run
+  }
+}
+
 /** Knocks until the server lets us in again, for as long as somebody may wait. */
 async function rejoin(stream: string, lastEventId: string | undefined, apiKey: string | undefined): Promise<Response> {
   const deadline = performance.now() + PATIENCE_MS;
@@ -72,7 +87,7 @@ async function rejoin(stream: string, lastEventId: string | undefined, apiKey: s
     await delay(pause);
     try {
       const headers = { accept: "text/event-stream", ...authorisation(apiKey) };
-      const response = await fetch(stream, {
+      const response = await request(stream, {
         headers: lastEventId === undefined ? headers : { ...headers, "last-event-id": lastEventId },
       });
       if (response.ok) return response;

@@ -17,3 +17,13 @@ export function once(register: (notify: () => void) => void, signal: AbortSignal
     register(done);
   });
 }
+
+/** As `once`, and after `ms` at the latest: a wake-up may be lost. */
+export async function wakeOrPoll(register: (wake: () => void) => void, ms: number, signal: AbortSignal): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await once((wake) => {
+    register(wake);
+    timer = setTimeout(wake, ms);
+  }, signal);
+  clearTimeout(timer);
+}
