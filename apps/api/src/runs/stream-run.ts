@@ -10,6 +10,7 @@ import type { EventTail, EventTails } from "@flotilla/shared/events/event-tail";
 import { closingEvents, hasEnd, writeMissingEnd } from "@flotilla/shared/events/missing-end";
 import type { Redis } from "@flotilla/shared/redis/connection";
 import { isFinal, type Run } from "@flotilla/shared/runs/run";
+import type { GatewayMetrics } from "../metrics.ts";
 import type { SseStream } from "../http/sse.ts";
 import { readRunEnd, type RunEndDeps } from "./run-end.ts";
 
@@ -17,6 +18,7 @@ export interface StreamDeps extends RunEndDeps {
   redis: Redis;
   prefix: string;
   tails: EventTails;
+  metrics: GatewayMetrics;
 }
 
 export interface StreamOptions {
@@ -51,7 +53,11 @@ export async function streamRun(
       continue;
     }
     const events = passes === undefined ? item.events : item.events.filter(passes);
-    if (events.length > 0 && !(await sse.write(events))) return false;
+    if (events.length > 0) {
+      const taken = sse.write(events);
+      if (item.appendedAt !== undefined) deps.metrics.eventsWritten(item.appendedAt);
+      if (!(await taken)) return false;
+    }
     if (item.events.some(isEnd)) break;
   }
   const ended = !sse.closed.aborted;

@@ -80,9 +80,10 @@ async function attempt(deps: ExecuteRunDeps, { run, latest, applied, lease }: At
   }
   if (outcome.kind === "failed") logger.info({ error: outcome.error }, "the run failed");
   // Events come before the end for whoever follows. Where nobody does, they are on their way while the run is settled: should
-  // this process die in between, a later reader finds a gap and the final state.
+  // this process die in between, a later reader finds a gap and the final state. Not when that takes long: a gateway writes the end
+  // of a run that has been settled for a while, and nothing gets behind it.
   const flushed = log.flush();
-  if (log.isFollowed) await flushed;
+  if (log.isFollowed || log.isBehind) await flushed;
   await deps.failpoint("before_settle");
   const settlement = settlementOf(outcome, state, saver.storedCheckpointId);
   const settled = await deps.settle(run, settlement, lease.signal);

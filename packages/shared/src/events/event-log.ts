@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Failpoint } from "../process/failpoints.ts";
 import type { Redis } from "../redis/connection.ts";
+import { encodeBatch } from "./event-batch.ts";
 import { formatEventId, LAST_N, parseEventId, type EventId } from "./event-id.ts";
 import { endedChannel, streamKey, wakeChannel } from "./event-keys.ts";
 
@@ -38,10 +39,18 @@ const UNFOLLOWED_BATCH_MS = 1_000;
 const RETRY_MS = 200;
 /** How long an attempt looks for what earlier ones left in a Redis that hangs, in ms. */
 const LOOK_MS = 500;
-/** How long the end of a run waits for its events to reach Redis, in ms. */
+/** How long the end of a run waits for an entry to reach Redis, and for all of them, in ms. */
 const FLUSH_MS = 1_500;
+const MOST_FLUSH_MS = 15_000;
 /** An entry holds at most this much, or one event. In characters. */
 const MAX_ENTRY = 64_000;
+
+interface Waiting {
+  event: string;
+  data: string;
+  /** by this process's clock, in ms */
+  appendedAt: number;
+}
 
 interface Kept {
   lastN: bigint;
@@ -50,8 +59,8 @@ interface Kept {
 }
 
 /**
- * Writes the events of one attempt to the run's Redis stream. A stream entry is a batch: its fields are the events in
- * order, name and data alternating, and its id is that of the last. Ids are counted here, so a hole in them means that
+ * Writes the events of one attempt to the run's Redis stream. A stream entry is a batch (`encodeBatch`), and its id
+ * is that of its last event. Ids are counted here, so a hole in them means that
  * events were lost, and readers say so.
  *
  * Appending never waits and never fails: Redis is a hint. While it is away, events wait here up to the cap, then the oldest
@@ -62,7 +71,7 @@ export class EventLog {
   readonly #options: EventLogOptions;
   readonly #key: string;
   #n = 0n;
-  #waiting: [event: string, data: string][] = [];
+  #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #flushing: Promise<void> | undefined;
   /** Whether somebody heard the last wake-up, or has said that he follows. */
@@ -76,6 +85,8 @@ export class EventLog {
   #keptEvents = 0;
   #keptBytes = 0;
   #isWritten = false;
+  /** How many entries have been written. */
+  #entries = 0;
 
   constructor(options: EventLogOptions) {
     this.#options = options;
@@ -113,7 +124,7 @@ export class EventLog {
   append(event: string, data: string): void {
     if (this.#refused) return;
     this.#n++;
-    this.#waiting.push([event, data]);
+    this.#waiting.push({ event, data, appendedAt: Date.now() });
     this.#waitingBytes += event.length + data.length;
     if (this.#waitingBytes >= MAX_ENTRY) this.#endPause();
     this.#flushing ??= this.#flushAll();
@@ -134,21 +145,31 @@ export class EventLog {
     return this.#followed;
   }
 
+  /** Whether more waits than goes out at once. */
+  get isBehind(): boolean {
+    return this.#waitingBytes >= MAX_ENTRY;
+  }
+
   /** Somebody follows from now on: what waits goes out at once. */
   follow(): void {
     this.#followed = true;
     this.#endPause();
   }
 
-  /** Waits until everything appended so far is in Redis, but not longer than `maxMs`: a run never waits for Redis. */
-  async flush(maxMs = FLUSH_MS): Promise<void> {
+  /** Waits until everything appended so far is in Redis, as long as something gets there: a run never waits for a dead Redis. */
+  async flush(): Promise<void> {
     if (this.#flushing === undefined) return;
     this.#hurry = true;
     this.#endPause();
-    const late = new AbortController();
-    const patience = delay(maxMs, undefined, { ref: false, signal: late.signal }).catch(() => {});
-    await Promise.race([this.#idle(), patience]);
-    late.abort();
+    const latest = performance.now() + MOST_FLUSH_MS;
+    for (let before = -1; this.#entries !== before && performance.now() < latest;) {
+      before = this.#entries;
+      const late = new AbortController();
+      const patience = delay(FLUSH_MS, undefined, { ref: false, signal: late.signal }).catch(() => {});
+      await Promise.race([this.#idle(), patience]);
+      late.abort();
+      if (this.#flushing === undefined) break;
+    }
     this.#hurry = false;
   }
 
@@ -199,6 +220,7 @@ export class EventLog {
         await delay(RETRY_MS);
         continue;
       }
+      this.#entries++;
       this.#waiting.splice(0, batch.length);
       this.#waitingBytes -= bytes;
     }
@@ -220,12 +242,12 @@ export class EventLog {
   }
 
   /** The oldest events that wait, as many as fit into an entry. */
-  #nextBatch(): [batch: [string, string][], bytes: number] {
+  #nextBatch(): [batch: Waiting[], bytes: number] {
     // Whole entries are trimmed: one must be a small part of what is kept.
     const most = Math.max(1, Math.floor(this.#options.cap.events / 10));
     let bytes = 0;
     let count = 0;
-    for (const [event, data] of this.#waiting) {
+    for (const { event, data } of this.#waiting) {
       const size = event.length + data.length;
       if (count > 0 && (bytes + size > MAX_ENTRY || count >= most)) break;
       bytes += size;
@@ -234,14 +256,15 @@ export class EventLog {
     return [this.#waiting.slice(0, count), bytes];
   }
 
-  async #write(batch: [string, string][], lastN: bigint, bytes: number): Promise<boolean> {
+  async #write(batch: Waiting[], lastN: bigint, bytes: number): Promise<boolean> {
     const { redis, prefix, runId, attempt } = this.#options;
     const id = formatEventId({ attempt, n: lastN });
     this.#keep({ lastN, events: batch.length, bytes });
     const trim = this.#trim();
     const pipeline = redis.pipeline();
-    if (trim === undefined) pipeline.xadd(this.#key, id, ...batch.flat());
-    else pipeline.xadd(this.#key, "MINID", "=", trim, id, ...batch.flat());
+    const fields = encodeBatch(batch, (batch[0] as Waiting).appendedAt);
+    if (trim === undefined) pipeline.xadd(this.#key, id, ...fields);
+    else pipeline.xadd(this.#key, "MINID", "=", trim, id, ...fields);
     if (!this.#isWritten) pipeline.pexpire(this.#key, LIVE_TTL_MS);
     pipeline.publish(wakeChannel(prefix, runId), "e");
     await this.#options.failpoint?.("before_events");
@@ -291,7 +314,7 @@ export class EventLog {
       dropped < this.#waiting.length &&
       (this.#waiting.length - dropped > cap.events || this.#waitingBytes > cap.bytes)
     ) {
-      const [event, data] = this.#waiting[dropped] as [string, string];
+      const { event, data } = this.#waiting[dropped] as Waiting;
       this.#waitingBytes -= event.length + data.length;
       dropped++;
     }

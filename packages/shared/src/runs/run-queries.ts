@@ -384,10 +384,11 @@ export async function listExpired(
     attempt: number;
     tenant_id: string;
     thread_id: string;
+    graph_id: string;
   }[]
 > {
   const { rows } = await db.query(
-    `select run_id, attempt, tenant_id, thread_id from runs where status = 'running' and lease_expires_at < clock_timestamp()
+    `select run_id, attempt, tenant_id, thread_id, graph_id from runs where status = 'running' and lease_expires_at < clock_timestamp()
       order by lease_expires_at limit $1`,
     [limit],
   );
