@@ -24,6 +24,7 @@ import { HealthServer } from "./health-server.ts";
 import { WorkerMetrics } from "./metrics.ts";
 import { RunConsumer } from "./run-consumer.ts";
 import { Drain } from "./runs/drain.ts";
+import { countTokens } from "./runs/count-tokens.ts";
 import { executeAlone } from "./runs/execute-alone.ts";
 import { executeRun } from "./runs/execute-run.ts";
 import { Leases } from "./runs/lease.ts";
@@ -104,6 +105,7 @@ try {
   const draining = new AbortController();
   const context = new RunContext();
   context.install(logger);
+  await countTokens(graphConfig.path, (model, usage) => metrics.tokens(context.graphId ?? "unknown", model, usage));
 
   const wakeUps = new WakeUps(subscriber);
   await wakeUps.listen(controlChannel(config.REDIS_PREFIX), (message) => {
@@ -124,7 +126,7 @@ try {
     openConsumer: (execute) => {
       const redis = connectRedis(config.REDIS_URL, "worker", logger);
       lifecycle.onStop(() => redis.disconnect());
-      return (consumer = new RunConsumer({ redis, prefix: config.REDIS_PREFIX, concurrency: config.N_JOBS_PER_WORKER, logger, execute }));
+      return (consumer = new RunConsumer({ redis, prefix: config.REDIS_PREFIX, concurrency: config.N_JOBS_PER_WORKER, logger, execute, onStalled: () => metrics.stalled() }));
     },
     watchdog,
   }); // prettier-ignore

@@ -32,7 +32,7 @@ export interface ExecuteRunDeps {
   /** Ends the attempt and puts the thread's next run on the queue. Repeats while Postgres is away and the lease lasts. */
   settle(run: ClaimedRun, settlement: Settlement, signal: AbortSignal): Promise<SettleOutcome>;
   /** Runs `work` so that what its code rejects without a handler fails this run, not the process. */
-  inRunContext<T>(lease: Lease, work: () => Promise<T>): Promise<T>;
+  inRunContext<T>(run: ClaimedRun, lease: Lease, work: () => Promise<T>): Promise<T>;
   /** The control of this attempt, drained already when the worker is. */
   openControl(runId: string): { control: RunControl } & Disposable;
   observe(event: "claimed" | "ended", run: ClaimedRun, outcome?: string): void;
@@ -55,7 +55,7 @@ export async function executeRun(deps: ExecuteRunDeps, runId: string, alone = fa
   deps.observe("claimed", run);
   await using lease = deps.holdLease(run, claimStartedAt);
   await deps.failpoint("after_claim");
-  await deps.inRunContext(lease, () => attempt(deps, { run, latest, applied: claim.applied, lease }));
+  await deps.inRunContext(run, lease, () => attempt(deps, { run, latest, applied: claim.applied, lease }));
 }
 
 interface Attempt {
@@ -93,7 +93,7 @@ async function attempt(deps: ExecuteRunDeps, { run, latest, applied, lease }: At
     deps.observe("ended", run, "lost");
     return log.close();
   }
-  deps.observe("ended", run, settled.status);
+  deps.observe("ended", run, settled.status === "success" && settlement.hasNext === true ? "waiting" : settled.status);
   if (settled.status === "pending") return log.close();
   if (settled.error) log.append("error", JSON.stringify(settled.error));
   await deps.failpoint("before_end");
