@@ -120,8 +120,8 @@ describe("document_processor", () => {
     const events = await stream.rest();
     expect(violationsOf(events)).toEqual([]);
     expect(attemptsOf(events)).toBe(2);
-    const metrics = await Promise.all(workers.map(async ({ url }) => (await fetch(`${url}/metrics`)).text()));
-    expect(metrics.join("\n")).toContain(`executions_total{graph_name="document_processor",status="crashed"} 1`);
+    const { body: metrics } = await client.get("/metrics");
+    expect(metrics).toContain(`executions_total{graph_name="document_processor",status="crashed"} 1`);
     const { reports } = finalValues(events) as { reports: object[] };
     expect(reports).toEqual(documents.map((_, i) => undisturbed.result.reports[i % samples.length]));
   });

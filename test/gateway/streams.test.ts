@@ -300,4 +300,56 @@ describe("a slow client", () => {
     expect(violationsOf(others)).toEqual([]);
     expect(others.filter((event) => event.event === "custom")).toHaveLength(600);
   });
+
+  /** How often clients of the first gateway took too little. */
+  async function slowClients(what: string): Promise<number> {
+    const { body } = await client.get("/metrics");
+    return Number(new RegExp(`^flotilla_slow_clients_total{what="${what}"} (\\d+)`, "m").exec(String(body))?.[1] ?? 0);
+  }
+
+  const live = (megabytes: number, pauseMs: number) => ({
+    input: { megabytes, events: 200, pause_ms: pauseMs },
+    stream_mode: ["custom"],
+  });
+
+  test("of a live run reads on by itself; neither the run's other clients nor the gateway's memory pay for it", async () => {
+    await stack.startWorker({ EVENTS_MAX_BYTES: String(200 * 1024 * 1024) });
+    await client.events("POST", "/graphs/flood/stream", live(10, 0)); // the gateway's memory has grown as it does
+    const before = rss(gateways[0].pid);
+    let peak = before;
+    const watch = setInterval(() => (peak = Math.max(peak, rss(gateways[0].pid))), 50);
+    const attentive = await client.open("POST", "/graphs/flood/stream", live(40, 5));
+    const slow = await Promise.all(
+      Array.from({ length: 8 }, () => client.open("GET", `${attentive.runPath}/stream`)), // and do not read
+    );
+    const whole = await attentive.rest();
+    clearInterval(watch);
+    expect(violationsOf(whole)).toEqual([]);
+    expect(whole.filter(({ event }) => event === "custom")).toHaveLength(200);
+    expect(await slowClients("fell_behind")).toBeGreaterThanOrEqual(8);
+    expect(await slowClients("closed")).toBe(0);
+    expect(peak - before).toBeLessThan(200); // of 8 × 40 MB
+    for (const stream of slow.splice(2)) stream.close();
+    for (const stream of slow) expect(await stream.rest()).toEqual(whole);
+  });
+
+  test("that takes nothing for too long is closed, and goes on where it was, without a gap", async () => {
+    const [strict] = await Promise.all([
+      stack.startGateway({ STREAM_STALL_SECS: "1" }),
+      stack.startWorker({ EVENTS_MAX_BYTES: String(200 * 1024 * 1024) }),
+    ]);
+    const second = new TestClient(strict.url);
+    const attentive = await client.open("POST", "/graphs/flood/stream", live(30, 25));
+    const stalled = await second.open("GET", `${attentive.runPath}/stream`);
+    await stalled.next();
+    await eventually(
+      async () => String((await second.get("/metrics")).body).includes('flotilla_slow_clients_total{what="closed"} 1'),
+      { timeoutMs: 20_000, what: "the end of a stream that nobody reads" },
+    );
+    await stalled.rest();
+    expect(stalled.seen.at(-1)?.event).not.toBe("end");
+    const all = [...stalled.seen, ...(await goOn(second, stalled))];
+    expect(all).toEqual(await attentive.rest());
+    expect(violationsOf(all)).toEqual([]);
+  });
 });

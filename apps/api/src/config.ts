@@ -49,6 +49,9 @@ export const gatewayEnv = z.object({
     .default(60)
     .describe("Longest time for a request's headers and body to arrive, then 408. Answers may take longer"),
   MAX_JSON_DEPTH: count.default(100).describe("Deepest nesting of a body"),
+  STREAM_STALL_SECS: seconds
+    .default(60)
+    .describe("A client of a stream that takes nothing for this long is closed; it can resume with Last-Event-ID"),
   METRICS_PUBLIC: flag.default(false).describe("Whether /metrics answers without a key on a server that has keys"),
   SHUTDOWN_GRACE_SECS: seconds.default(30).describe("From SIGTERM to exit"),
   LEASE_SECS: seconds

@@ -105,8 +105,9 @@ try {
       },
       missingEnd: (tenantId, runId, attempt) => missingEnd({ pool, states, logger }, tenantId, runId, attempt),
     },
+    onFellBehind: () => metrics.slowClient("fell_behind"),
   });
-  const streams = new OpenStreams(metrics);
+  const streams = new OpenStreams(metrics, config.STREAM_STALL_SECS * 1000);
   const gateway: Gateway = {
     pool,
     redis,

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
-import { getDemand } from "@flotilla/shared/runs/run-queries";
+import { countDeadLetters, getDemand } from "@flotilla/shared/runs/run-queries";
 import { countBusyThreads } from "@flotilla/shared/threads/thread-queries";
 import type { Queryable } from "@flotilla/shared/postgres/pool";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
@@ -7,6 +7,7 @@ import type { Redis } from "@flotilla/shared/redis/connection";
 
 const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120];
 const STREAM_BUCKETS = [0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600];
+const LAG_BUCKETS = [0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"]);
 
 /** What a gateway measures. `endpoint` is a route's template, never a raw path. */
@@ -18,6 +19,9 @@ export class GatewayMetrics {
   readonly #duties: Counter;
   readonly #clients: Gauge;
   readonly #streams: Histogram;
+  readonly #eventLag: Histogram;
+  readonly #slowClients: Counter;
+  readonly #executions: Counter;
 
   constructor(registry: Registry, db: Queryable, queue: RunQueue, redis: Redis) {
     const registers = [registry];
@@ -62,6 +66,24 @@ export class GatewayMetrics {
       buckets: STREAM_BUCKETS,
       registers,
     });
+    this.#eventLag = new Histogram({
+      name: "flotilla_event_lag_seconds",
+      help: "From an event's append in the worker to its write to a client that follows live, by the clocks of both",
+      buckets: LAG_BUCKETS,
+      registers,
+    });
+    this.#slowClients = new Counter({
+      name: "flotilla_slow_clients_total",
+      help: "Clients of streams that took too little: fell_behind (and read on by themselves), closed (took nothing for long)",
+      labelNames: ["what"],
+      registers,
+    });
+    this.#executions = new Counter({
+      name: "langgraph_graph_executions_total",
+      help: "Attempts whose worker did not end them: crashed, or cancelled meanwhile. Workers count the others",
+      labelNames: ["graph_name", "status"],
+      registers,
+    });
     demandGauges(registry, db);
     new Gauge({
       name: "flotilla_redis_memory_ratio",
@@ -86,6 +108,14 @@ export class GatewayMetrics {
       registers,
       async collect() {
         this.set(await countBusyThreads(db).catch(() => NaN));
+      },
+    });
+    new Gauge({
+      name: "flotilla_dead_letter",
+      help: "Runs that lost too many workers or could not be started, and are not tried again, over the whole fleet",
+      registers,
+      async collect() {
+        this.set(await countDeadLetters(db).catch(() => NaN));
       },
     });
     new Gauge({
@@ -116,8 +146,18 @@ export class GatewayMetrics {
       stop();
     };
   }
-  rescued(status: string): void {
+  slowClient(what: "fell_behind" | "closed"): void {
+    this.#slowClients.labels(what).inc();
+  }
+  /** @param appendedAt when the first of the events was appended, in ms. */
+  eventsWritten(appendedAt: number): void {
+    this.#eventLag.observe(Math.max(0, Date.now() - appendedAt) / 1000);
+  }
+  /** @param status what became of the run: pending, error (it has lost too many workers), interrupted or rollback. */
+  rescued(graphId: string, status: string): void {
     this.#rescued.labels(status).inc();
+    const isCancelled = status === "interrupted" || status === "rollback";
+    this.#executions.labels(graphId, isCancelled ? "cancelled" : "crashed").inc();
   }
   dutyTurn(duty: string, outcome: "done" | "left" | "failed"): void {
     this.#duties.labels(duty, outcome).inc();

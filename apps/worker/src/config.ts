@@ -1,6 +1,14 @@
 import * as z from "zod";
 import { count, flag, port, seconds } from "@flotilla/shared/process/env";
+import { jsonText } from "@flotilla/shared/protocol/text";
 import { DEFAULT_PREFIX } from "@flotilla/shared/redis/connection";
+
+/** In US dollars for a million tokens, by the name of the model as the application asks for it. */
+const modelPrices = z.record(
+  z.string(),
+  z.object({ input: z.number().nonnegative(), output: z.number().nonnegative() }),
+);
+export type ModelPrices = z.output<typeof modelPrices>;
 
 /** Settings of a worker. Names follow the field: LangGraph's and node-postgres' where they have one. */
 export const workerEnv = z.object({
@@ -50,6 +58,12 @@ export const workerEnv = z.object({
   LOOP_LIMIT_SECS: seconds
     .default(60)
     .describe("How long a node may compute without giving way before its worker gives its runs up"),
+  MODEL_PRICES: jsonText
+    .pipe(modelPrices)
+    .prefault("{}")
+    .describe(
+      'What models cost, for `flotilla_cost_usd_total`: JSON such as {"gpt-x": {"input": 2.5, "output": 10}}, in US dollars for a million tokens',
+    ),
   LOG_LEVEL: z
     .enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"])
     .default("info")

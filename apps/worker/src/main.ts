@@ -24,6 +24,7 @@ import { HealthServer } from "./health-server.ts";
 import { WorkerMetrics } from "./metrics.ts";
 import { RunConsumer } from "./run-consumer.ts";
 import { Drain } from "./runs/drain.ts";
+import { countTokens } from "./runs/count-tokens.ts";
 import { executeAlone } from "./runs/execute-alone.ts";
 import { executeRun } from "./runs/execute-run.ts";
 import { Leases } from "./runs/lease.ts";
@@ -82,7 +83,12 @@ try {
   const clock = lifecycle.add(await ClockCheck.start(pool, logger));
   const prometheus = createRegistry(VERSION, "worker", { pool, poolMax: config.POOL_MAX_SIZE, watchdog });
   let consumer: RunConsumer | undefined;
-  const metrics = new WorkerMetrics(prometheus, config.N_JOBS_PER_WORKER, () => consumer?.active ?? 0);
+  const metrics = new WorkerMetrics(
+    prometheus,
+    config.N_JOBS_PER_WORKER,
+    () => consumer?.active ?? 0,
+    config.MODEL_PRICES,
+  );
   const writer = new GroupWriter({
     pool,
     onWritten: (seconds) => metrics.checkpointsWritten(seconds),
@@ -105,6 +111,7 @@ try {
   const draining = new AbortController();
   const context = new RunContext();
   context.install(logger);
+  await countTokens(graphConfig.path, (model, usage) => metrics.tokens(context.graphId ?? "unknown", model, usage));
 
   const wakeUps = new WakeUps(subscriber);
   await wakeUps.listen(controlChannel(config.REDIS_PREFIX), (message) => {
@@ -126,7 +133,7 @@ try {
     openConsumer: (execute) => {
       const redis = connectRedis(config.REDIS_URL, "worker", logger);
       lifecycle.onStop(() => redis.disconnect());
-      return (consumer = new RunConsumer({ redis, prefix: config.REDIS_PREFIX, concurrency: config.N_JOBS_PER_WORKER, logger, execute }));
+      return (consumer = new RunConsumer({ redis, prefix: config.REDIS_PREFIX, concurrency: config.N_JOBS_PER_WORKER, logger, execute, onStalled: () => metrics.stalled() }));
     },
     watchdog,
   }); // prettier-ignore

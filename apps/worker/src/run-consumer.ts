@@ -9,6 +9,8 @@ export interface RunConsumerOptions {
   concurrency: number;
   logger: Logger;
   execute(runId: string): Promise<void>;
+  /** A job whose worker is gone or late was put back. */
+  onStalled(): void;
 }
 
 /**
@@ -19,7 +21,7 @@ export class RunConsumer {
   readonly #worker: Worker<RunJob>;
   readonly #inProgress = new Set<Promise<void>>();
 
-  constructor({ redis, prefix, concurrency, logger, execute }: RunConsumerOptions) {
+  constructor({ redis, prefix, concurrency, logger, execute, onStalled }: RunConsumerOptions) {
     this.#worker = new Worker<RunJob>(
       QUEUE_NAME,
       async (job) => {
@@ -43,6 +45,7 @@ export class RunConsumer {
         autorun: true,
       },
     );
+    this.#worker.on("stalled", onStalled);
     this.#worker.on("error", (error) => logger.debug({ err: error.message }, "queue"));
   }
 

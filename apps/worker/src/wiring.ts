@@ -112,9 +112,9 @@ export function wireExecution(parts: WorkerParts): ExecuteRunDeps {
       if (settled.outcome === "settled") await queue.enqueue(settled.next);
       return settled;
     },
-    inRunContext: async (lease, work) => {
+    inRunContext: async (run, lease, work) => {
       using _watched = drain.watch(lease);
-      return await parts.context.run(lease, work); // awaited: what is only returned is not watched any more
+      return await parts.context.run({ lease, graphId: run.graph_id }, work); // awaited: what is only returned is not watched any more
     },
     openControl: () => drain.open(),
     observe: (event, run, outcome) =>
@@ -139,13 +139,14 @@ export async function giveBack({ pool, queue }: WorkerParts, runId: string): Pro
 
 /** A run that cannot be started must not be tried for ever. One that has been claimed meanwhile is not touched. */
 async function noteFailedStart(
-  { pool, queue, logger }: WorkerParts,
+  { pool, queue, logger, metrics }: WorkerParts,
   runId: string,
   attempt: number | undefined,
   reason: string,
 ): Promise<void> {
   const noted = await failStart(pool, runId, attempt, reason);
   if (noted.outcome === "fenced") return;
+  metrics.startFailed(noted.status);
   logger.warn({ run_id: runId, reason, became: noted.status }, "a run could not be started");
   await queue.enqueue(noted.next);
 }

@@ -4,8 +4,13 @@ import { formatEventId } from "@flotilla/shared/events/event-id";
 
 /** Time between heartbeats, from the opening on, in ms. Clients measure it and reconnect when it stops. */
 const HEARTBEAT_MS = 5_000;
-/** A client that takes nothing for this long is closed; it can resume. In ms. */
-const STALL_MS = 60_000;
+
+export interface StallLimit {
+  /** A client that takes nothing for this long is closed; it can resume. In ms. */
+  stallMs: number;
+  /** Called when one is closed for that. */
+  onStalled?(): void;
+}
 
 /**
  * A Server-Sent Events response: framing, heartbeats, back-pressure, disconnect.
@@ -20,7 +25,7 @@ export class SseStream {
   #endedHere = false;
   #opening = `retry: 1000\n`;
 
-  constructor(response: Response, headers: Record<string, string> = {}) {
+  constructor(response: Response, headers: Record<string, string>, limit: StallLimit) {
     this.#response = response;
     const all = {
       "content-type": "text/event-stream",
@@ -34,6 +39,7 @@ export class SseStream {
     response.status(200).flushHeaders();
     if (response.destroyed) this.#gone.abort(); // the client left before: "close" does not come again
     response.once("close", () => this.#close());
+    this.#closeWhenStalled(limit);
     this.#heartbeat = setInterval(() => {
       if (this.#gone.signal.aborted) clearInterval(this.#heartbeat);
       else if (!response.writableNeedDrain) response.write(": heartbeat\n");
@@ -83,26 +89,33 @@ export class SseStream {
 
   async #send(text: string): Promise<boolean> {
     if (this.#gone.signal.aborted) return false;
-    if (this.#response.write(text)) return true;
-    const drained = await this.#drained();
-    if (!drained && !this.#gone.signal.aborted) {
-      this.#endedHere = true; // it stalled; it may come back and resume
-      this.#response.destroy();
-    }
-    return drained;
+    return this.#response.write(text) || this.#drained();
   }
 
+  /**
+   * The socket's own timer, because it sees a large event go out bit by bit: a client that takes one slowly is not closed, or it
+   * would never get past it, however often it resumes.
+   */
+  #closeWhenStalled({ stallMs, onStalled }: StallLimit): void {
+    this.#response.setTimeout(stallMs, () => {
+      if (this.#gone.signal.aborted) return;
+      if (!this.#response.writableNeedDrain) return void this.#response.setTimeout(stallMs); // nothing to take
+      this.#endedHere = true;
+      onStalled?.();
+      this.#response.destroy();
+    });
+  }
+
+  /** Until the client can take more; false when it is gone. */
   #drained(): Promise<boolean> {
     return new Promise((resolve) => {
       const settle = (drained: boolean) => {
-        clearTimeout(timer);
         this.#response.off("drain", onDrain);
         this.#gone.signal.removeEventListener("abort", onGone);
         resolve(drained);
       };
       const onDrain = () => settle(true);
       const onGone = () => settle(false);
-      const timer = setTimeout(onGone, STALL_MS);
       this.#response.once("drain", onDrain);
       this.#gone.signal.addEventListener("abort", onGone, { once: true });
     });

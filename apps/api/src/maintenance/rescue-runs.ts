@@ -91,7 +91,7 @@ async function rescueOne(deps: RescueDeps, run: Expired, counts: boolean): Promi
   await deps.failpoint("after_rescue");
   if (settled.outcome === "fenced") return; // renewed or settled in between
   deps.logger.warn({ run_id: run.run_id, attempt: run.attempt, became: settled.status }, "a lease ran out");
-  deps.metrics.rescued(settled.status);
+  deps.metrics.rescued(run.graph_id, settled.status);
   await deps.queue.enqueue(settled.next);
   if (settled.status === "pending") return;
   // It ended here: by a cancel, or because it lost too many workers. What it left in its checkpoints goes to the thread's row.

@@ -6,14 +6,20 @@ import type { GatewayMetrics } from "../metrics.ts";
 export class OpenStreams {
   readonly #open = new Set<SseStream>();
   readonly #metrics: GatewayMetrics;
+  readonly #stallMs: number;
   #closing = false;
 
-  constructor(metrics: GatewayMetrics) {
+  /** @param stallMs how long a client may take nothing. */
+  constructor(metrics: GatewayMetrics, stallMs: number) {
     this.#metrics = metrics;
+    this.#stallMs = stallMs;
   }
 
   open(response: Response, headers: Record<string, string>): SseStream {
-    const stream = new SseStream(response, headers);
+    const stream = new SseStream(response, headers, {
+      stallMs: this.#stallMs,
+      onStalled: () => this.#metrics.slowClient("closed"),
+    });
     this.#open.add(stream);
     const closed = this.#metrics.streamOpened();
     stream.closed.addEventListener("abort", () => {

@@ -12,6 +12,7 @@ import type { EventTail, EventTails } from "@flotilla/shared/events/event-tail";
 import { closingEvents, hasEnd, writeMissingEnd } from "@flotilla/shared/events/missing-end";
 import type { Redis } from "@flotilla/shared/redis/connection";
 import { isFinal, type Run } from "@flotilla/shared/runs/run";
+import type { GatewayMetrics } from "../metrics.ts";
 import type { SseStream } from "../http/sse.ts";
 import { readRunEnd, type RunEndDeps } from "./run-end.ts";
 
@@ -19,6 +20,7 @@ export interface StreamDeps extends RunEndDeps {
   redis: Redis;
   prefix: string;
   tails: EventTails;
+  metrics: GatewayMetrics;
 }
 
 interface RunStream {
@@ -78,7 +80,11 @@ export async function copyRun(
     const ends = item.events.some(isEnd);
     if (ends) await options.beforeEnd?.();
     const events = passes === undefined ? item.events : item.events.filter(passes);
-    if (events.length > 0 && !(await sse.write(events, idPrefix))) return false;
+    if (events.length > 0) {
+      const taken = sse.write(events, idPrefix);
+      if (item.appendedAt !== undefined) deps.metrics.eventsWritten(item.appendedAt);
+      if (!(await taken)) return false;
+    }
     if (ends) return true;
   }
   return !sse.closed.aborted;

@@ -32,7 +32,7 @@ export interface ExecuteRunDeps {
   /** Ends the attempt and puts the thread's next run on the queue. Repeats while Postgres is away and the lease lasts. */
   settle(run: ClaimedRun, settlement: Settlement, signal: AbortSignal): Promise<SettleOutcome>;
   /** Runs `work` so that what its code rejects without a handler fails this run, not the process. */
-  inRunContext<T>(lease: Lease, work: () => Promise<T>): Promise<T>;
+  inRunContext<T>(run: ClaimedRun, lease: Lease, work: () => Promise<T>): Promise<T>;
   /** The control of this attempt, drained already when the worker is. */
   openControl(runId: string): { control: RunControl } & Disposable;
   observe(event: "claimed" | "ended", run: ClaimedRun, outcome?: string): void;
@@ -55,7 +55,7 @@ export async function executeRun(deps: ExecuteRunDeps, runId: string, alone = fa
   deps.observe("claimed", run);
   await using lease = deps.holdLease(run, claimStartedAt);
   await deps.failpoint("after_claim");
-  await deps.inRunContext(lease, () => attempt(deps, { run, latest, applied: claim.applied, lease }));
+  await deps.inRunContext(run, lease, () => attempt(deps, { run, latest, applied: claim.applied, lease }));
 }
 
 interface Attempt {
@@ -80,9 +80,10 @@ async function attempt(deps: ExecuteRunDeps, { run, latest, applied, lease }: At
   }
   if (outcome.kind === "failed") logger.info({ error: outcome.error }, "the run failed");
   // Events come before the end for whoever follows. Where nobody does, they are on their way while the run is settled: should
-  // this process die in between, a later reader finds a gap and the final state.
+  // this process die in between, a later reader finds a gap and the final state. Not when that takes long: a gateway writes the end
+  // of a run that has been settled for a while, and nothing gets behind it.
   const flushed = log.flush();
-  if (log.isFollowed) await flushed;
+  if (log.isFollowed || log.isBehind) await flushed;
   await deps.failpoint("before_settle");
   const settlement = settlementOf(outcome, state, saver.storedCheckpointId);
   const settled = await deps.settle(run, settlement, lease.signal);
@@ -92,7 +93,7 @@ async function attempt(deps: ExecuteRunDeps, { run, latest, applied, lease }: At
     deps.observe("ended", run, "lost");
     return log.close();
   }
-  deps.observe("ended", run, settled.status);
+  deps.observe("ended", run, settled.status === "success" && settlement.hasNext === true ? "waiting" : settled.status);
   if (settled.status === "pending") return log.close();
   if (settled.error) log.append("error", JSON.stringify(settled.error));
   await deps.failpoint("before_end");

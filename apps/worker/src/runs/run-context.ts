@@ -8,19 +8,24 @@ import type { Lease } from "./lease.ts";
  * stopOnSignals), but its run fails as well: handed over like the others, it would end one worker after the other.
  */
 export class RunContext {
-  readonly #storage = new AsyncLocalStorage<Lease>();
+  readonly #storage = new AsyncLocalStorage<{ lease: Lease; graphId: string }>();
 
-  run<T>(lease: Lease, work: () => Promise<T>): Promise<T> {
-    return this.#storage.run(lease, work);
+  run<T>(run: { lease: Lease; graphId: string }, work: () => Promise<T>): Promise<T> {
+    return this.#storage.run(run, work);
+  }
+
+  /** The graph of the run whose code is executing. */
+  get graphId(): string | undefined {
+    return this.#storage.getStore()?.graphId;
   }
 
   /** Handles unhandled rejections of the process, and finds the run of an uncaught exception. */
   install(logger: Logger): void {
     process.on("unhandledRejection", (reason) => {
-      const lease = this.#storage.getStore();
+      const lease = this.#storage.getStore()?.lease;
       logger.error({ err: reason, attributed: lease !== undefined }, "a rejection was not handled");
       lease?.abort(reason instanceof Error ? reason : new Error(String(reason)));
     });
-    process.on("uncaughtException", (error) => this.#storage.getStore()?.abort(error));
+    process.on("uncaughtException", (error) => this.#storage.getStore()?.lease.abort(error));
   }
 }

@@ -1,6 +1,5 @@
-import { createRequire } from "node:module";
-import { pathToFileURL } from "node:url";
-import { AsyncLocalStorageProviderSingleton } from "@langchain/core/singletons";
+import * as ourSingletons from "@langchain/core/singletons";
+import { copiesOf } from "./project-copies.ts";
 
 /**
  * Around each node, edge and channel write, LangChain enters an async context that holds the node's config, and makes a
@@ -19,6 +18,9 @@ const CONTEXT_VARIABLES = Symbol.for("lc:context_variables");
 const TRACER = "langchain_tracer";
 const TRACING_SWITCHES = ["LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING_V2", "LANGSMITH_TRACING", "LANGCHAIN_TRACING"];
 
+interface Singletons {
+  AsyncLocalStorageProviderSingleton: ContextProvider;
+}
 /** What LangChain keeps in its async context. */
 interface Tree {
   extra?: Record<symbol, unknown>;
@@ -37,7 +39,12 @@ export interface ContextProvider {
 /** Puts the stand-ins in place for the graphs of a langgraph.json, once they are loaded. */
 export async function useStandInsForGraphs(configPath: string, env: NodeJS.ProcessEnv): Promise<void> {
   if (TRACING_SWITCHES.some((name) => env[name] === "true")) return;
-  for (const provider of await contextProviders(configPath)) useStandIns(provider);
+  const copies = await copiesOf<Singletons>(
+    "@langchain/core/singletons",
+    ourSingletons as unknown as Singletons,
+    configPath,
+  );
+  for (const provider of new Set(copies.map((copy) => copy.AsyncLocalStorageProviderSingleton))) useStandIns(provider);
 }
 
 /**
@@ -68,26 +75,4 @@ function hasTracer(config: Config | undefined): boolean {
   if (callbacks === undefined || callbacks === null) return false;
   const handlers: unknown = Array.isArray(callbacks) ? callbacks : (callbacks as { handlers?: unknown }).handlers;
   return Array.isArray(handlers) && handlers.some((handler) => (handler as { name?: string } | null)?.name === TRACER);
-}
-
-/**
- * The providers of the copies of `@langchain/core` that the graphs of a langgraph.json may use: ours, and the project's own
- * when it has one. A package has one copy for `import` and one for `require`.
- */
-async function contextProviders(configPath: string): Promise<Set<ContextProvider>> {
-  const providers = new Set([AsyncLocalStorageProviderSingleton as unknown as ContextProvider]);
-  const project = createRequire(configPath);
-  try {
-    const commonJs = project.resolve("@langchain/core/singletons");
-    const module = (await import(pathToFileURL(commonJs.replace(/\.cjs$/, ".js")).href)) as Singletons;
-    providers.add(module.AsyncLocalStorageProviderSingleton);
-    if (commonJs in project.cache) providers.add((project(commonJs) as Singletons).AsyncLocalStorageProviderSingleton);
-  } catch {
-    // no copy of its own, or one that is laid out in another way: its graphs run as they always did
-  }
-  return providers;
-}
-
-interface Singletons {
-  AsyncLocalStorageProviderSingleton: ContextProvider;
 }

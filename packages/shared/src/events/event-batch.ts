@@ -13,6 +13,19 @@ export interface EventBatch {
   events: RunEvent[];
   /** For the `end`: the n of the event before it. */
   lastBeforeEnd: bigint | undefined;
+  /** When the first of them was appended, by its worker's clock, in ms. */
+  appendedAt?: number;
+}
+
+/** Name of the last field of a batch, which is no event: when its first event was appended. */
+const APPENDED_AT = "at";
+
+/** The fields of a stream entry: its events in order, name and data alternating, then the time. */
+export function encodeBatch(events: readonly { event: string; data: string }[], appendedAt: number): string[] {
+  const fields: string[] = [];
+  for (const { event, data } of events) fields.push(event, data);
+  fields.push(APPENDED_AT, String(appendedAt));
+  return fields;
 }
 
 /** Decodes a stream entry. An entry of another form (nobody of ours wrote it) is empty. */
@@ -25,13 +38,14 @@ export function decodeEntry([idText, fields]: [string, string[]]): EventBatch {
       lastBeforeEnd: fields[2] === "last" && fields[3] !== undefined ? BigInt(fields[3]) : undefined,
     };
   }
-  const count = fields.length / 2;
+  const appendedAt = fields.at(-2) === APPENDED_AT ? Number(fields.at(-1)) : undefined;
+  const count = fields.length / 2 - (appendedAt === undefined ? 0 : 1);
   const events: RunEvent[] = [];
   for (let i = 0; i < count; i++) {
     const n = id.n - BigInt(count - 1 - i);
     events.push({ id: { attempt: id.attempt, n }, event: fields[2 * i] as string, data: fields[2 * i + 1] as string });
   }
-  return { events, lastBeforeEnd: undefined };
+  return { events, lastBeforeEnd: undefined, ...(appendedAt === undefined ? {} : { appendedAt }) };
 }
 
 export function isEnd(event: RunEvent): boolean {

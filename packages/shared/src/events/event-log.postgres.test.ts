@@ -155,3 +155,29 @@ test("a live stream outlives silence; an ended one expires", async () => {
   const ttl = await eventually(() => redis.pttl(streamKey(prefix, runId)));
   expect(ttl).toBeLessThanOrEqual(900_000);
 });
+
+test("the end waits for a Redis that is slow but takes the events, and not for one that takes none", async () => {
+  const runId = randomUUID();
+  const takes = { ms: 700, all: true };
+  const log = new EventLog({
+    ...{ redis, prefix, runId, attempt: 1, cap: { events: 1000, bytes: 1_000_000 }, followed: true },
+    failpoint: async (name) => {
+      if (name !== "before_events") return;
+      await delay(takes.all ? takes.ms : 60_000, undefined, { ref: false });
+    },
+  });
+  for (let i = 0; i < 4; i++) log.append("custom", JSON.stringify("x".repeat(64_000))); // an entry each
+  await log.flush();
+  expect((await stored(runId)).map(({ events }) => names(events))).toEqual([
+    ["custom 1-1"],
+    ["custom 1-2"],
+    ["custom 1-3"],
+    ["custom 1-4"],
+  ]);
+  takes.all = false;
+  log.append("custom", "1");
+  const before = performance.now();
+  await log.flush();
+  expect(performance.now() - before).toBeLessThan(5_000);
+  log[Symbol.dispose]();
+});

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Failpoint } from "../process/failpoints.ts";
 import type { Redis } from "../redis/connection.ts";
+import { encodeBatch } from "./event-batch.ts";
 import { formatEventId, LAST_N, parseEventId, type EventId } from "./event-id.ts";
 import { endedChannel, streamKey, wakeChannel } from "./event-keys.ts";
 
@@ -43,6 +44,13 @@ const FLUSH_MS = 1_500;
 /** An entry holds at most this much, or one event. In characters. */
 const MAX_ENTRY = 64_000;
 
+interface Waiting {
+  event: string;
+  data: string;
+  /** by this process's clock, in ms */
+  appendedAt: number;
+}
+
 interface Kept {
   lastN: bigint;
   events: number;
@@ -50,8 +58,8 @@ interface Kept {
 }
 
 /**
- * Writes the events of one attempt to the run's Redis stream. A stream entry is a batch: its fields are the events in
- * order, name and data alternating, and its id is that of the last. Ids are counted here, so a hole in them means that
+ * Writes the events of one attempt to the run's Redis stream. A stream entry is a batch (`encodeBatch`), and its id
+ * is that of its last event. Ids are counted here, so a hole in them means that
  * events were lost, and readers say so.
  *
  * Appending never waits and never fails: Redis is a hint. While it is away, events wait here up to the cap, then the oldest
@@ -62,7 +70,7 @@ export class EventLog {
   readonly #options: EventLogOptions;
   readonly #key: string;
   #n = 0n;
-  #waiting: [event: string, data: string][] = [];
+  #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #flushing: Promise<void> | undefined;
   /** Whether somebody heard the last wake-up, or has said that he follows. */
@@ -115,7 +123,7 @@ export class EventLog {
   append(event: string, data: string): void {
     if (this.#refused) return;
     this.#n++;
-    this.#waiting.push([event, data]);
+    this.#waiting.push({ event, data, appendedAt: Date.now() });
     this.#waitingBytes += event.length + data.length;
     if (this.#waitingBytes >= MAX_ENTRY) this.#endPause();
     this.#flushing ??= this.#flushAll();
@@ -134,6 +142,11 @@ export class EventLog {
   /** Whether somebody is known to follow. */
   get isFollowed(): boolean {
     return this.#followed;
+  }
+
+  /** Whether more waits than goes out at once. */
+  get isBehind(): boolean {
+    return this.#waitingBytes >= MAX_ENTRY;
   }
 
   /** Somebody follows from now on: what waits goes out at once. */
@@ -230,12 +243,12 @@ export class EventLog {
   }
 
   /** The oldest events that wait, as many as fit into an entry. */
-  #nextBatch(): [batch: [string, string][], bytes: number] {
+  #nextBatch(): [batch: Waiting[], bytes: number] {
     // Whole entries are trimmed: one must be a small part of what is kept.
     const most = Math.max(1, Math.floor(this.#options.cap.events / 10));
     let bytes = 0;
     let count = 0;
-    for (const [event, data] of this.#waiting) {
+    for (const { event, data } of this.#waiting) {
       const size = event.length + data.length;
       if (count > 0 && (bytes + size > MAX_ENTRY || count >= most)) break;
       bytes += size;
@@ -244,14 +257,15 @@ export class EventLog {
     return [this.#waiting.slice(0, count), bytes];
   }
 
-  async #write(batch: [string, string][], lastN: bigint, bytes: number): Promise<boolean> {
+  async #write(batch: Waiting[], lastN: bigint, bytes: number): Promise<boolean> {
     const { redis, prefix, runId, attempt } = this.#options;
     const id = formatEventId({ attempt, n: lastN });
     this.#keep({ lastN, events: batch.length, bytes });
     const trim = this.#trim();
     const pipeline = redis.pipeline();
-    if (trim === undefined) pipeline.xadd(this.#key, id, ...batch.flat());
-    else pipeline.xadd(this.#key, "MINID", "=", trim, id, ...batch.flat());
+    const fields = encodeBatch(batch, (batch[0] as Waiting).appendedAt);
+    if (trim === undefined) pipeline.xadd(this.#key, id, ...fields);
+    else pipeline.xadd(this.#key, "MINID", "=", trim, id, ...fields);
     if (!this.#isWritten) pipeline.pexpire(this.#key, LIVE_TTL_MS);
     pipeline.publish(wakeChannel(prefix, runId), "e");
     await this.#options.failpoint?.("before_events");
@@ -304,7 +318,7 @@ export class EventLog {
       dropped < this.#waiting.length &&
       (this.#waiting.length - dropped > cap.events || this.#waitingBytes > cap.bytes)
     ) {
-      const [event, data] = this.#waiting[dropped] as [string, string];
+      const { event, data } = this.#waiting[dropped] as Waiting;
       this.#waitingBytes -= event.length + data.length;
       dropped++;
     }

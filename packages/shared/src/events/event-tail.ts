@@ -16,7 +16,19 @@ const FIRST_CLOSING_N = LAST_N - 3n;
 const OPEN_MS = 500;
 
 /** What a tail yields: events in order, or the announcement that some are missing. */
-export type TailItem = { kind: "events"; events: RunEvent[] } | { kind: "gap"; id: EventId; resume: EventId };
+export type TailItem = EventsItem | { kind: "gap"; id: EventId; resume: EventId };
+
+export interface EventsItem {
+  kind: "events";
+  events: RunEvent[];
+  /** For events that come live, not out of what is kept: when the first was appended, by its worker's clock, in ms. */
+  appendedAt?: number;
+}
+
+export interface TailsOptions extends FeedOptions {
+  /** Called when a client takes less than comes and reads on by itself. */
+  onFellBehind?(): void;
+}
 
 export interface TailOptions {
   /** Only events after this one; from the beginning when absent. */
@@ -26,10 +38,10 @@ export interface TailOptions {
 
 /** The tails of a gateway. One shared feed per run; clients that are behind read by themselves. */
 export class EventTails {
-  readonly #options: FeedOptions;
+  readonly #options: TailsOptions;
   readonly #feeds = new Map<string, RunFeed>();
 
-  constructor(options: FeedOptions) {
+  constructor(options: TailsOptions) {
     this.#options = options;
   }
 
@@ -69,13 +81,13 @@ export class EventTails {
  */
 export class EventTail implements Subscriber {
   readonly #feed: RunFeed;
-  readonly #options: FeedOptions;
+  readonly #options: TailsOptions;
   #pushed: EventBatch[] = [];
   #pushedSize = 0;
   #overflowed = false;
   #notify: (() => void) | undefined;
 
-  constructor(feed: RunFeed, options: FeedOptions) {
+  constructor(feed: RunFeed, options: TailsOptions) {
     this.#feed = feed;
     this.#options = options;
     feed.subscribe(this);
@@ -87,6 +99,7 @@ export class EventTail implements Subscriber {
     if (this.#pushedSize > BACKLOG) {
       this.#overflowed = true;
       this.#pushed = [];
+      this.#options.onFellBehind?.();
     } else {
       this.#pushed.push(...batches);
     }
@@ -119,6 +132,7 @@ export class EventTail implements Subscriber {
           if (batches.length === 0) await once((notify) => (this.#notify = notify), signal);
         }
         for (const item of itemsAfter(batches, cursor)) {
+          if (behind && item.kind === "events") delete item.appendedAt;
           cursor = item.kind === "events" ? (item.events.at(-1) as RunEvent).id : item.resume;
           yield item;
           if (signal.aborted) return;
@@ -163,7 +177,8 @@ export function itemsAfter(batches: EventBatch[], cursor: EventId): TailItem[] {
     if (first === undefined) continue;
     const missing = missingBefore(first, batch, at);
     if (missing !== undefined) items.push({ kind: "gap", id: missing, resume: missing });
-    items.push({ kind: "events", events });
+    const { appendedAt } = batch;
+    items.push({ kind: "events", events, ...(appendedAt === undefined ? {} : { appendedAt }) });
     at = (events.at(-1) as RunEvent).id;
   }
   return items;

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { absent, callConfig, jsonObject } from "./graph-call.ts";
 import { graphId } from "./ids.ts";
 import { queryFlag } from "./query.ts";
-import { storableText } from "./text.ts";
+import { jsonText, storableText } from "./text.ts";
 
 /** Assistants of the Agent Server API, sections 2 and 3. */
 
@@ -112,23 +112,13 @@ export const drawnGraph = z
   .meta({ id: "DrawnGraph" });
 
 /** `LANGGRAPH_CONFIG`: what the default assistants of graphs are made with. */
-export const assistantDefaults = z
-  .string()
-  .transform((text, context): unknown => {
-    try {
-      return JSON.parse(text);
-    } catch (error) {
-      context.addIssue({ code: "custom", message: `is not JSON: ${error instanceof Error ? error.message : ""}` });
-      return z.NEVER;
-    }
-  })
-  .pipe(
-    z.record(
-      z.string(),
-      config
-        .extend({ context: absent(jsonObject) })
-        .transform(({ context = {}, ...rest }) => ({ config: rest, context })),
-      { error: "must be a JSON object: graph id to {configurable, context, …}" },
-    ),
-  );
+export const assistantDefaults = jsonText.pipe(
+  z.record(
+    z.string(),
+    config
+      .extend({ context: absent(jsonObject) })
+      .transform(({ context = {}, ...rest }) => ({ config: rest, context })),
+    { error: "must be a JSON object: graph id to {configurable, context, …}" },
+  ),
+);
 export type AssistantDefaults = z.output<typeof assistantDefaults>;

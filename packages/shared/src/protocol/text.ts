@@ -7,3 +7,13 @@ import * as z from "zod";
 export const storableText = z
   .string()
   .regex(/^[^\0\p{Surrogate}]*$/u, "must be text without NUL and without lone surrogates");
+
+/** JSON text. */
+export const jsonText = z.string().transform((text, context): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    context.addIssue({ code: "custom", message: `is not JSON: ${error instanceof Error ? error.message : ""}` });
+    return z.NEVER;
+  }
+});

@@ -437,10 +437,11 @@ export async function listExpired(
     attempt: number;
     tenant_id: string;
     thread_id: string;
+    graph_id: string;
   }[]
 > {
   const { rows } = await db.query(
-    `select run_id, attempt, tenant_id, thread_id from runs where status = 'running' and lease_expires_at < clock_timestamp()
+    `select run_id, attempt, tenant_id, thread_id, graph_id from runs where status = 'running' and lease_expires_at < clock_timestamp()
       order by lease_expires_at limit $1`,
     [limit],
   );
@@ -503,6 +504,14 @@ export async function getDemand(db: Queryable): Promise<Demand> {
            coalesce((select extract(epoch from clock_timestamp() - min(released_at)) from runs
                       where status = 'pending' and released_at is not null), 0)::double precision as oldest_seconds`);
   return only(rows);
+}
+
+/** Runs that are kept as dead letters: they lost too many workers, or could not be started, and are not tried again. */
+export async function countDeadLetters(db: Queryable): Promise<number> {
+  const { rows } = await db.query<{ count: number }>(
+    "select count(*)::int as count from runs where status = 'error' and error ->> 'error' = 'PoisonRun'",
+  );
+  return only(rows).count;
 }
 
 function only<T>(rows: T[]): T {
