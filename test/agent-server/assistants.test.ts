@@ -131,7 +131,12 @@ describe.each(SDKS)("through SDK %s", (_version, Client) => {
 
     const seen: string[] = [];
     for (let offset: number | null = 0; offset !== null;) {
-      const page = await sdk.assistants.search({ metadata, limit: 3, offset, includePagination: true });
+      const page: { assistants: { name: string }[]; next: string | null } = await sdk.assistants.search({
+        metadata,
+        limit: 3,
+        offset,
+        includePagination: true,
+      });
       seen.push(...page.assistants.map((assistant) => assistant.name));
       offset = page.next === null ? null : Number(page.next);
     }
