@@ -70,6 +70,7 @@ export const fields = new StateGraph(
   .compile();
 
 interface Person {
+  /** As it is called. */
   name: string;
   age?: number;
   friends: Person[];

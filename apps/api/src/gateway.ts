@@ -7,6 +7,7 @@ import type { Logger } from "@flotilla/shared/process/logger";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 import type { Redis } from "@flotilla/shared/redis/connection";
 import type { Assistants } from "./assistants/assistants.ts";
+import type { SourceSchemas } from "./assistants/source/source-schemas.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import type { EndedRuns } from "./runs/ended-runs.ts";
 import type { RunSignals } from "./runs/run-signals.ts";
@@ -27,6 +28,7 @@ export interface Gateway {
   states: ThreadStates;
   registry: GraphRegistry;
   assistants: Assistants;
+  sourceSchemas: SourceSchemas;
   metrics: GatewayMetrics;
   logger: Logger;
   /** Test hook; does nothing in production. */

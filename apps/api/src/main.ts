@@ -24,6 +24,7 @@ import { isFinal } from "@flotilla/shared/runs/run";
 import { VERSION } from "@flotilla/shared/version";
 import { createApp } from "./app.ts";
 import { assistantRoutes } from "./assistants/routes.ts";
+import { SourceSchemas } from "./assistants/source/source-schemas.ts";
 import { gatewayEnv } from "./config.ts";
 import type { Gateway } from "./gateway.ts";
 import { Assistants } from "./assistants/assistants.ts";
@@ -121,6 +122,7 @@ try {
     states,
     registry,
     assistants: new Assistants({ pool, registry, defaults: config.LANGGRAPH_CONFIG }),
+    sourceSchemas: lifecycle.add(new SourceSchemas(pool, registry, logger)),
     metrics,
     logger,
     failpoint: failpointOf(process.env, () => process.kill(process.pid, "SIGKILL")),

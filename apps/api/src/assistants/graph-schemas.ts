@@ -7,17 +7,9 @@ import {
   getStateTypeSchema,
 } from "@langchain/langgraph/zod/schema";
 import type { CompiledGraph } from "@flotilla/shared/graphs/graph-registry";
+import type { GraphSchemas } from "@flotilla/shared/graphs/source-schema-queries";
 
-export type JsonSchema = Record<string, unknown>;
-
-/** JSON Schemas of a graph; null for what is not known at run time. */
-export interface GraphSchemas {
-  input_schema: JsonSchema | null;
-  output_schema: JsonSchema | null;
-  state_schema: JsonSchema | null;
-  config_schema: JsonSchema | null;
-  context_schema: JsonSchema | null;
-}
+type JsonSchema = Record<string, unknown>;
 
 /**
  * What a graph knows about itself while it runs: states that are zod objects or `StateSchema`s of standard schemas. Nothing
@@ -57,4 +49,21 @@ function lenient(graph: CompiledGraph): SchemaMetaRegistry {
 function nameDates({ zodSchema, jsonSchema }: { zodSchema: unknown; jsonSchema: JsonSchema }): void {
   const { type } = (zodSchema as { _zod: { def: { type: string } } })._zod.def;
   if (type === "date") Object.assign(jsonSchema, { type: "string", format: "date-time" });
+}
+
+/** Whether the graph's state is all known; a graph may have no context at all. */
+export function isWhole({ input_schema, output_schema, state_schema }: GraphSchemas): boolean {
+  return input_schema !== null && output_schema !== null && state_schema !== null;
+}
+
+/** What is known at run time, and for the rest what the source says. */
+export function withSource(known: GraphSchemas, source: GraphSchemas | undefined): GraphSchemas {
+  if (source === undefined) return known;
+  return {
+    input_schema: known.input_schema ?? source.input_schema,
+    output_schema: known.output_schema ?? source.output_schema,
+    state_schema: known.state_schema ?? source.state_schema,
+    config_schema: known.config_schema ?? source.config_schema,
+    context_schema: known.context_schema ?? source.context_schema,
+  };
 }

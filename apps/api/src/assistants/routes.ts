@@ -29,7 +29,7 @@ import { selectFields } from "../http/select-fields.ts";
 import { route, type Route, type RouteContext } from "../http/route.ts";
 import { deleteAssistantOf } from "./delete-assistant.ts";
 import { drawGraph, subgraphsOf } from "./draw-graph.ts";
-import { runtimeSchemas } from "./graph-schemas.ts";
+import { isWhole, runtimeSchemas, withSource } from "./graph-schemas.ts";
 
 /** Assistants of the Agent Server API, section 3. */
 
@@ -43,7 +43,7 @@ const unusable = {
 };
 
 export function assistantRoutes(gateway: Gateway): Route[] {
-  const { assistants, registry, pool } = gateway;
+  const { assistants, registry, sourceSchemas, pool } = gateway;
 
   async function bound(tenantId: string, id: string): Promise<{ assistant: Assistant; graph: CompiledGraph }> {
     const assistant = await assistants.require(tenantId, id);
@@ -219,7 +219,9 @@ export function assistantRoutes(gateway: Gateway): Route[] {
       answers: { 200: { description: "The schemas", schema: graphSchemas }, ...unusable },
       async handle({ principal, params: { assistant_id }, response }) {
         const { assistant, graph } = await bound(principal.tenantId, assistant_id);
-        response.json({ graph_id: assistant.graph_id, ...runtimeSchemas(graph) });
+        const known = runtimeSchemas(graph);
+        const source = isWhole(known) ? undefined : await sourceSchemas.of(assistant.graph_id);
+        response.json({ graph_id: assistant.graph_id, ...withSource(known, source) });
       },
     }),
     route({

@@ -71,6 +71,11 @@ export class GraphRegistry {
     this.#source(graphId);
   }
 
+  /** Where the graph comes from. */
+  sourceOf(graphId: string): Pick<GraphEntry, "file" | "exportName"> | undefined {
+    return this.#graphs.get(graphId)?.entry;
+  }
+
   /** Whether the graph is made for each use, from a config. */
   isFactory(graphId: string): boolean {
     return typeof this.#graphs.get(graphId)?.source === "function";
