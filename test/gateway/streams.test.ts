@@ -1,8 +1,9 @@
+import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { TEST_GRAPHS } from "../graphs/index.ts";
 import { TestClient, violationsOf, type OpenStream } from "../support/client.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
@@ -14,13 +15,14 @@ let stack: Stack;
 let gateways: [StackProcess, StackProcess];
 let client: TestClient;
 
-beforeEach(async () => {
+/** Two gateways of their own, and no worker yet. To be used by a hook, which stops them by what this returns. */
+async function ownGateways(): Promise<() => Promise<void>> {
   database = await createTestDatabase();
   stack = new Stack({ databaseUrl: database.url, config: TEST_GRAPHS });
   gateways = await Promise.all([stack.startGateway(), stack.startGateway()]);
   client = new TestClient(gateways[0].url);
   return () => stack.stop();
-});
+}
 
 const steps = (n: number, delayMs: number) => ({ input: { inputs: ["in"], steps: n, delay_ms: delayMs } });
 
@@ -29,8 +31,13 @@ const goOn = (other: TestClient, stream: OpenStream) =>
   other.events("GET", `${stream.runPath}/stream`, undefined, { "last-event-id": stream.lastId });
 
 describe("a run's stream", () => {
-  test("joining replays what is kept and follows to the end; Last-Event-ID is exclusive", async () => {
+  beforeAll(async () => {
+    const stop = await ownGateways();
     await stack.startWorker();
+    return stop;
+  });
+
+  test("joining replays what is kept and follows to the end; Last-Event-ID is exclusive", async () => {
     const whole = await client.events("POST", "/graphs/steps/stream", steps(5, 5));
     expect(violationsOf(whole)).toEqual([]);
     expect(whole.map((event) => event.event)).toEqual([
@@ -52,7 +59,6 @@ describe("a run's stream", () => {
   });
 
   test("a cursor of an attempt that the run never had is taken as the beginning", async () => {
-    await stack.startWorker();
     const whole = await client.events("POST", "/graphs/steps/stream", steps(2, 1));
     const { run_id, thread_id } = JSON.parse(whole[0]?.data ?? "") as { run_id: string; thread_id: string };
     const path = `/threads/${thread_id}/runs/${run_id}/stream`;
@@ -62,13 +68,15 @@ describe("a run's stream", () => {
   });
 
   test("a run that is cancelled before it began ends its stream at once, without a gap", async () => {
-    const stream = await client.open("POST", "/graphs/steps/stream", steps(2, 1));
+    const thread_id = randomUUID();
+    const first = await client.post("/graphs/steps/invoke", { ...steps(1, 60_000), thread_id });
+    const stream = await client.open("POST", "/graphs/steps/stream", { ...steps(2, 1), thread_id });
     expect((await client.post(`${stream.runPath}/cancel`)).status).toBe(202);
     expect((await stream.rest()).map((event) => event.event)).toEqual(["values", "end"]);
+    await client.post(first.body.links.cancel);
   });
 
   test("a run whose client goes away for good is cancelled when it has asked for that, and not when it comes back", async () => {
-    await stack.startWorker();
     const watch = async (comesBack: boolean) => {
       const { body } = await client.post("/graphs/steps/invoke", steps(20, 400));
       const stream = await client.open("GET", `${body.links.stream}?cancel_on_disconnect=1`);
@@ -86,7 +94,6 @@ describe("a run's stream", () => {
   });
 
   test("has the headers that proxies and clients need, a retry hint and heartbeats", async () => {
-    await stack.startWorker();
     const response = await fetch(`${client.url}/graphs/steps/stream`, {
       method: "POST",
       body: JSON.stringify(steps(1, 6_000)),
@@ -103,6 +110,34 @@ describe("a run's stream", () => {
     expect(text).toMatch(/\n\n: heartbeat\n/);
     expect(text.endsWith("\n\n")).toBe(true);
   });
+
+  test("many clients of one run get every event", async () => {
+    const first = await client.open("POST", "/graphs/steps/stream", steps(10, 50));
+    const others = await Promise.all(
+      Array.from({ length: 40 }, (_, i) =>
+        new TestClient(gateways[i % 2 === 0 ? 0 : 1].url).events("GET", `${first.runPath}/stream`),
+      ),
+    );
+    const whole = await first.rest();
+    for (const events of others) expect(events).toEqual(whole);
+  });
+
+  test("a run whose stream has expired ends with a gap, its final state and an end", async () => {
+    const { body } = await client.post("/graphs/steps/invoke?wait=20", steps(3, 1));
+    const redis = new Redis(stack.redisUrl);
+    await redis.del(`${stack.prefix}:events:${body.run_id}`);
+    await redis.quit();
+    await database.pool.query("update runs set ended_at = ended_at - interval '1 hour' where run_id = $1", [
+      body.run_id,
+    ]);
+    const events = await client.events("GET", `/threads/${body.thread_id}/runs/${body.run_id}/stream`);
+    expect(events.map((event) => event.event)).toEqual(["gap", "values", "end"]);
+    expect(JSON.parse(events[1]?.data ?? "").log).toEqual([1, 2, 3]);
+  });
+});
+
+describe("a run's stream, through what happens to processes", () => {
+  beforeEach(ownGateways);
 
   test("the stream goes on when the worker that holds the run is killed", async () => {
     const workers = [await stack.startWorker(), await stack.startWorker()];
@@ -157,30 +192,6 @@ describe("a run's stream", () => {
     expect(violationsOf([...stream.seen, ...(await goOn(new TestClient(gateways[1].url), stream))])).toEqual([]);
   });
 
-  test("many clients of one run get every event", async () => {
-    await stack.startWorker();
-    const first = await client.open("POST", "/graphs/steps/stream", steps(10, 50));
-    const others = await Promise.all(
-      Array.from({ length: 40 }, (_, i) =>
-        new TestClient(gateways[i % 2 === 0 ? 0 : 1].url).events("GET", `${first.runPath}/stream`),
-      ),
-    );
-    const whole = await first.rest();
-    for (const events of others) expect(events).toEqual(whole);
-  });
-
-  test("a run whose stream has expired ends with a gap, its final state and an end", async () => {
-    await stack.startWorker();
-    const { body } = await client.post("/graphs/steps/invoke?wait=20", steps(3, 1));
-    const redis = new Redis(stack.redisUrl);
-    await redis.del(`${stack.prefix}:events:${body.run_id}`);
-    await redis.quit();
-    await database.pool.query("update runs set ended_at = ended_at - interval '1 hour'");
-    const events = await client.events("GET", `/threads/${body.thread_id}/runs/${body.run_id}/stream`);
-    expect(events.map((event) => event.event)).toEqual(["gap", "values", "end"]);
-    expect(JSON.parse(events[1]?.data ?? "").log).toEqual([1, 2, 3]);
-  });
-
   test("what was trimmed is announced, never skipped in silence", async () => {
     await stack.startWorker({ EVENTS_MAX_COUNT: "10" });
     const { body } = await client.post("/graphs/steps/invoke?wait=20", {
@@ -196,6 +207,8 @@ describe("a run's stream", () => {
 });
 
 describe("a wiped Redis", () => {
+  beforeEach(ownGateways);
+
   test("loses no run: pending, active and streamed ones all end, streams with a gap", async () => {
     const worker = await stack.startWorker({ N_JOBS_PER_WORKER: "3" });
     const streams = await Promise.all(
@@ -225,6 +238,8 @@ describe("a wiped Redis", () => {
 });
 
 describe("a wiped Redis with many runs waiting", () => {
+  beforeEach(ownGateways);
+
   /** Until the gateways together have ended so many more sweeps. */
   async function sweeps(more: number): Promise<void> {
     const ended = async () => {
@@ -265,6 +280,8 @@ describe("a wiped Redis with many runs waiting", () => {
 });
 
 describe("a slow client", () => {
+  beforeEach(ownGateways);
+
   const rss = (pid: number) => Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
 
   test("does not make the gateway remember what it does not take", async () => {
