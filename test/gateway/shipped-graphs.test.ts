@@ -223,6 +223,27 @@ test("the commands of README do what it says of them", async () => {
   expect(stdout).toContain("\nevent: end\n");
 });
 
+describe("the task of docs/api.md", () => {
+  const page = readFileSync(join(REPOSITORY, "docs/api.md"), "utf8");
+  /** The first piece of code in a language, against the stack of this test. */
+  const codeIn = (language: string): string =>
+    (new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, "s").exec(page)?.[1] ?? "").replaceAll(
+      "127.0.0.1:2024",
+      new URL(client.url).host,
+    );
+
+  test.each([
+    ["js", process.execPath, ["--input-type=module", "-e"]],
+    ["python", "python3", ["-c"]],
+    ["sh", "bash", ["-ec"]],
+  ])("is done in %s: its question shows, is answered, and the refund is granted", async (language, program, flags) => {
+    const { stdout } = await promisify(execFile)(program, [...flags, codeIn(language)], { cwd: REPOSITORY });
+    expect(stdout).toContain("updates");
+    expect(stdout).toMatch(/approve_refund.*899/s);
+    expect(stdout.trim().split("\n").at(-1)).toContain("899.00 EUR for order 1042 is on");
+  });
+});
+
 describe("hostile input", () => {
   const LONG = 1_900_000;
   const invoice = { name: "a", text: "Invoice no. 5\nTotal 5.00 EUR" };
