@@ -119,6 +119,53 @@ describe("the client's wire contract", () => {
   });
 });
 
+test("LangGraph Studio and Agent Chat UI find all that they call, from a page of an origin that is allowed", async () => {
+  const thread = await newThread();
+  const run = { assistant_id: "talk", input: { messages: [{ type: "human", content: "hi" }] } };
+  const { body: made } = await http.post(`/threads/${thread}/runs`, run);
+  const calls: [method: string, path: string, body?: object][] = [
+    ["GET", "/info"],
+    ["GET", "/ok"],
+    ["POST", "/assistants/search", { limit: 1000, metadata: { created_by: "system" } }],
+    ["GET", "/assistants/talk"],
+    ["GET", "/assistants/talk/graph?xray=true"],
+    ["GET", "/assistants/talk/schemas"],
+    ["GET", "/assistants/talk/subgraphs?recurse=true"],
+    ["POST", "/assistants/talk/versions", { limit: 10 }],
+    ["POST", "/threads", {}],
+    ["POST", "/threads/search", { limit: 100, metadata: { graph_id: "talk" }, sort_by: "updated_at" }],
+    ["GET", `/threads/${thread}`],
+    ["PATCH", `/threads/${thread}`, { metadata: { title: "a chat" } }],
+    ["GET", `/threads/${thread}/runs/${made.run_id}/join`],
+    ["GET", `/threads/${thread}/state?subgraphs=true`],
+    ["POST", `/threads/${thread}/history`, { limit: 1000 }],
+    ["POST", `/threads/${thread}/state`, { values: null, as_node: "close" }],
+    ["GET", `/threads/${thread}/runs?limit=10`],
+    [
+      "POST",
+      `/threads/${thread}/runs/stream`,
+      { ...run, stream_mode: ["values", "messages-tuple"], stream_resumable: true },
+    ],
+    ["GET", `/threads/${thread}/runs/${made.run_id}/stream`],
+    ["POST", `/threads/${thread}/runs/${made.run_id}/cancel?wait=0&action=interrupt`],
+    ["DELETE", `/threads/${thread}`],
+  ];
+  const asked = "content-type,x-api-key,authorization,last-event-id,prefer,x-auth-scheme";
+  for (const [method, path, body] of calls) {
+    const what = `${method} ${path}`;
+    const preflight = await fetch(http.url + path, {
+      method: "OPTIONS",
+      headers: { origin: ORIGIN, "access-control-request-method": method, "access-control-request-headers": asked },
+    });
+    expect(preflight.status, what).toBe(204);
+    expect(preflight.headers.get("access-control-allow-methods"), what).toContain(method);
+    expect(preflight.headers.get("access-control-allow-headers"), what).toBe(asked);
+    const answer = await http.send(method, path, body && JSON.stringify(body), { origin: ORIGIN });
+    expect(answer.status, `${what}: ${JSON.stringify(answer.body)}`).toBeLessThan(300);
+    expect(answer.headers.get("access-control-allow-origin"), what).toBe(ORIGIN);
+  }
+});
+
 describe("streams", () => {
   test("10: a cancelled run's stream has one end, which says so, and no error", async () => {
     const { path } = await longRun();
