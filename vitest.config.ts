@@ -7,6 +7,14 @@ const fromSource = { resolve: { conditions }, ssr: { resolve: { conditions } } }
 const ignored = ["**/node_modules/**", "**/dist/**", "**/.flotilla/**"];
 const ownTests = ["apps/*/src/**/*.test.ts", "packages/*/src/**/*.test.ts"];
 
+/** Tests of real gateways and workers, as compiled. */
+const system = {
+  exclude: ignored,
+  globalSetup: ["test/support/build-workspace.ts", "test/support/start-databases.ts"],
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+};
+
 export default defineConfig({
   test: {
     projects: [
@@ -32,13 +40,19 @@ export default defineConfig({
       {
         ...fromSource,
         test: {
+          ...system,
+          name: "api",
+          include: ["test/agent-server/**/*.test.ts", "test/docs/**/*.test.ts", "test/gateway/**/*.test.ts"],
+          maxWorkers: 2, // each file has processes of its own, which wait for one another most of the time
+        },
+      },
+      {
+        ...fromSource,
+        test: {
+          ...system,
           name: "system",
-          include: ["test/**/*.test.ts"],
-          exclude: ignored,
-          globalSetup: ["test/support/build-workspace.ts", "test/support/start-databases.ts"],
-          fileParallelism: false,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          include: ["test/cli/**/*.test.ts", "test/failure/**/*.test.ts"],
+          fileParallelism: false, // what is late or dead is told by the clock
         },
       },
     ],

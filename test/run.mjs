@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { checkout, prepareCheckout, PreparationFailed } from "../apps/cli/bin/prepare-checkout.js";
 
-const PROJECTS = ["unit", "postgres", "system"];
+const PROJECTS = ["unit", "postgres", "api", "system"];
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Totals */
 

@@ -372,3 +372,22 @@ test("a thread that is to be kept stays after its run", async () => {
   const { rows } = await pool.query("select temporary from threads where thread_id = $1", [run.thread_id]);
   expect(rows).toEqual([{ temporary: false }]);
 });
+
+test("a deletion takes the assistant's runs, those in flight are stopped, and their threads go on with another", async () => {
+  const { assistant_id } = (await http.post("/assistants", { graph_id: "ask" })).body;
+  const { body: other } = await http.post("/runs", { assistant_id: "ask", input: {}, on_completion: "keep" });
+  const thread = randomUUID();
+  const asked = { assistant_id, input: { question: "q" }, if_not_exists: "create" };
+  expect((await http.post(`/threads/${thread}/runs/wait`, asked)).body.__interrupt__).toHaveLength(1);
+  const busy = randomUUID();
+  const delayed = { ...asked, after_seconds: 600 };
+  const { body: waiting } = await http.post(`/threads/${busy}/runs`, delayed);
+  expect((await http.delete(`/assistants/${assistant_id}`)).status).toBe(204);
+  expect((await http.get(`/threads/${thread}/runs`)).body).toEqual([]);
+  expect((await http.get(`/threads/${busy}/runs/${waiting.run_id}`)).status).toBe(404);
+  expect((await http.get(`/threads/${busy}`)).body.status).toBe("idle");
+  expect((await http.get(`/threads/${other.thread_id}/runs/${other.run_id}`)).status).toBe(200);
+  expect((await http.get(`/threads/${thread}`)).body.status).toBe("interrupted");
+  const answer = { assistant_id: "ask", command: { resume: "yes" } };
+  expect((await http.post(`/threads/${thread}/runs/wait`, answer)).body.answers).toEqual([{ got: "yes" }]);
+});

@@ -208,6 +208,34 @@ describe("the wire", () => {
     expect((await http.post("/threads/search", body)).status).toBe(422);
   });
 
+  test.each([-1, 0, 1e300, "60", { ttl: -5 }, { ttl: null }, { ttl: 5, strategy: "forget" }, []])(
+    "a time to live of %j is 422, and changes nothing",
+    async (ttl) => {
+      const { body: thread } = await http.post("/threads", { ttl: 60 });
+      const path = `/threads/${thread.thread_id}`;
+      expect((await http.post("/threads", { ttl })).status).toBe(422);
+      expect((await http.send("PATCH", path, JSON.stringify({ ttl, metadata: { x: 1 } }), {})).status).toBe(422);
+      const { body } = await http.get(`${path}?include=ttl`);
+      expect(body).toMatchObject({ metadata: {}, ttl: { strategy: "delete", ttl_minutes: 60 } });
+    },
+  );
+
+  test("a copy of a thread with a run in flight is the thread as it was before that run", async () => {
+    const thread = randomUUID();
+    const body = { assistant_id: "steps", input: steps(2), if_not_exists: "create" };
+    await http.post(`/threads/${thread}/runs/wait`, body);
+    const long = { ...body, input: { inputs: ["in"], steps: 10, delay_ms: 300 } };
+    const stream = await http.open("POST", `/threads/${thread}/runs/stream`, { ...long, stream_mode: "updates" });
+    await stream.until(({ event }) => event === "updates");
+    await stream.until(({ event }) => event === "updates");
+    const { body: copy } = await http.post(`/threads/${thread}/copy`);
+    expect(copy).toMatchObject({ status: "idle", values: { log: [1, 2] } });
+    const state = await http.get(`/threads/${copy.thread_id}/state`);
+    expect(state.body).toMatchObject({ next: [], values: { log: [1, 2] } });
+    expect((await http.post(`/threads/${copy.thread_id}/runs/wait`, body)).body.log).toEqual([1, 2, 3, 4]);
+    await http.post(`${stream.runPath}/cancel?wait=1`);
+  });
+
   test("a search that holds NUL and lone surrogates finds nothing and breaks nothing", async () => {
     const answer = await http.send(
       "POST",

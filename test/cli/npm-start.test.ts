@@ -21,31 +21,38 @@ function start(checkout: Checkout, options?: NpmStartOptions): NpmStart {
   return run;
 }
 
-/** What holds wherever and whoever it is. */
+/** What holds wherever and whoever it is: one start, from the fresh clone to Ctrl-C. */
 function behavesWell(getCheckout: () => Checkout): void {
-  test("it comes up from a fresh clone, answers, and Ctrl-C leaves no process behind", { timeout: SLOW }, async () => {
-    const run = start(getCheckout());
-    const { url } = await run.ready();
-    expect((await fetch(`${url}/ok`)).status).toBe(200);
-    expect(run.processes().length).toBeGreaterThan(5);
+  describe("from its beginning to its end", () => {
+    let run: NpmStart;
+    beforeAll(() => {
+      run = new NpmStart(getCheckout());
+      return () => run.cleanUp();
+    });
 
-    run.pressCtrlC();
-    expect(await run.exited, run.output).toBe(AFTER_CTRL_C);
-    await eventually(() => run.processes().length === 0, { what: `the end of ${run.processes().join("\n")}` });
-    expect(run.output).toContain("postgres stopped");
-  });
+    test("it comes up from a fresh clone and answers", { timeout: SLOW }, async () => {
+      const { url } = await run.ready();
+      expect((await fetch(`${url}/ok`)).status).toBe(200);
+      expect(run.processes().length).toBeGreaterThan(5);
+    });
 
-  test("a worker that is killed is started again and said so in a line", { timeout: SLOW }, async () => {
-    const run = start(getCheckout());
-    const worker = (await run.ready()).processes.find(({ name }) => name === "worker 1");
-    process.kill(worker!.pid, "SIGKILL");
+    test("a worker that is killed is started again and said so in a line", async () => {
+      const worker = run.notes()?.processes.find(({ name }) => name === "worker 1");
+      process.kill(worker!.pid, "SIGKILL");
+      const next = await eventually(() =>
+        run.notes()?.processes.find(({ name, pid }) => name === "worker 1" && pid !== worker!.pid),
+      );
+      await eventually(() => run.output.includes("worker 1 is back"));
+      expect(run.output).toMatch(/worker 1 died \(ended by SIGKILL\); starting it again in 0\.\d s/);
+      expect(next.pid).not.toBe(worker!.pid);
+    });
 
-    const next = await eventually(() =>
-      run.notes()?.processes.find(({ name, pid }) => name === "worker 1" && pid !== worker!.pid),
-    );
-    await eventually(() => run.output.includes("worker 1 is back"));
-    expect(run.output).toMatch(/worker 1 died \(ended by SIGKILL\); starting it again in 0\.\d s/);
-    expect(next.pid).not.toBe(worker!.pid);
+    test("Ctrl-C leaves no process behind", async () => {
+      run.pressCtrlC();
+      expect(await run.exited, run.output).toBe(AFTER_CTRL_C);
+      await eventually(() => run.processes().length === 0, { what: `the end of ${run.processes().join("\n")}` });
+      expect(run.output).toContain("postgres stopped");
+    });
   });
 }
 

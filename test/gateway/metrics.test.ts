@@ -98,3 +98,12 @@ test("an attempt whose worker died counts as crashed, also when it was the run's
   expect(rows).toEqual([{ status: "error", error: "PoisonRun" }]);
   for (const run of runs) run.close();
 });
+
+test("metrics come as JSON too, and in no other form", async () => {
+  const { body } = await client.get("/metrics?format=json");
+  const demand = (body as { name: string; type: string; values: { value: number }[] }[]).find(
+    ({ name }) => name === "flotilla_demand",
+  );
+  expect(demand).toMatchObject({ type: "gauge", values: [{ value: expect.any(Number) }] });
+  expect((await client.get("/metrics?format=xml")).status).toBe(422);
+});

@@ -1,9 +1,10 @@
 import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { TestClient, violationsOf, type OpenStream } from "../support/client.ts";
 import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { Stack, type StackProcess } from "../support/stack.ts";
@@ -18,7 +19,7 @@ let stack: Stack;
 let client: TestClient;
 let workers: StackProcess[];
 
-beforeEach(async () => {
+beforeAll(async () => {
   database = await createTestDatabase();
   stack = new Stack({
     databaseUrl: database.url,
@@ -30,6 +31,17 @@ beforeEach(async () => {
   workers = started;
   return () => stack.stop();
 });
+
+// Two workers for each test, whatever became of those before.
+beforeEach(async () => {
+  workers.push(...(await Promise.all(Array.from({ length: 2 - workers.length }, () => stack.startWorker()))));
+});
+
+/** Ends all workers at once, and starts one that knows nothing of them. */
+async function replaceWorkers(): Promise<void> {
+  await Promise.all(workers.map((worker) => worker.kill()));
+  workers = [await stack.startWorker()];
+}
 
 interface SampleDocument {
   name: string;
@@ -153,40 +165,41 @@ describe("research_agent", () => {
 });
 
 describe("customer_support", () => {
-  const refund = { thread_id: "anna", input: { messages: [{ role: "user", content: "refund order 1042" }] } };
-  const answer = (approved: boolean) =>
-    client.post("/graphs/customer_support/resume?wait=30", { thread_id: "anna", resume_data: { approved } });
+  let thread_id: string;
+  beforeEach(() => {
+    thread_id = randomUUID();
+  });
+  const say = (content: string) =>
+    client.post("/graphs/customer_support/invoke?wait=30", { thread_id, input: { messages: content } });
+  const resume = (resume_data: unknown) =>
+    client.post("/graphs/customer_support/resume?wait=30", { thread_id, resume_data });
 
   test.each([true, false])(
     "asks a person about a large refund, also when every worker is a new one: approved %s",
     async (approved) => {
-      const { body: asked } = await client.post("/graphs/customer_support/invoke?wait=30", refund);
+      const { body: asked } = await say("refund order 1042");
       expect(asked).toMatchObject({ status: "success", interrupts: [{ value: { order_id: "1042" } }] });
-      await Promise.all(workers.map((worker) => worker.kill()));
-      await stack.startWorker();
-      const { status, body } = await answer(approved);
+      await replaceWorkers();
+      const { status, body } = await resume({ approved });
       expect(status).toBe(200);
       expect(body).toMatchObject({ status: "success", interrupts: [] });
       const { refunds = {} } = body.result as { refunds?: object };
       expect(Object.keys(refunds)).toHaveLength(approved ? 1 : 0);
-      expect((await answer(approved)).status).toBe(409);
+      expect((await resume({ approved })).status).toBe(409);
     },
   );
 
   test("adds up the refunds of an order, whichever worker granted the first", async () => {
-    const say = (content: string) =>
-      client.post("/graphs/customer_support/invoke?wait=30", { thread_id: "anna", input: { messages: content } });
     expect((await say("refund order 1042, 500 EUR")).body.interrupts).toEqual([]);
-    await Promise.all(workers.map((worker) => worker.kill()));
-    await stack.startWorker();
+    await replaceWorkers();
     const { body: asked } = await say("refund order #1042");
     expect(asked.interrupts).toMatchObject([{ value: { amount: 399, already_refunded: 500 } }]);
     for (const resume_data of [null, { approved: "false" }, { approved: true, amount: 1 }]) {
-      const { body } = await client.post("/graphs/customer_support/resume?wait=30", { thread_id: "anna", resume_data });
+      const { body } = await resume(resume_data);
       expect(body.interrupts).toMatchObject([{ value: { error: expect.any(String) } }]);
       expect(Object.keys(body.result.refunds)).toHaveLength(1);
     }
-    expect(Object.keys((await answer(true)).body.result.refunds)).toHaveLength(2);
+    expect(Object.keys((await resume({ approved: true })).body.result.refunds)).toHaveLength(2);
   });
 });
 
@@ -208,6 +221,27 @@ test("the commands of README do what it says of them", async () => {
     { status: "success", interrupts: [], result: { refunds: { "1042/1": { amount: 899 } } } },
   ]);
   expect(stdout).toContain("\nevent: end\n");
+});
+
+describe("the task of docs/api.md", () => {
+  const page = readFileSync(join(REPOSITORY, "docs/api.md"), "utf8");
+  /** The first piece of code in a language, against the stack of this test. */
+  const codeIn = (language: string): string =>
+    (new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, "s").exec(page)?.[1] ?? "").replaceAll(
+      "127.0.0.1:2024",
+      new URL(client.url).host,
+    );
+
+  test.each([
+    ["js", process.execPath, ["--input-type=module", "-e"]],
+    ["python", "python3", ["-c"]],
+    ["sh", "bash", ["-ec"]],
+  ])("is done in %s: its question shows, is answered, and the refund is granted", async (language, program, flags) => {
+    const { stdout } = await promisify(execFile)(program, [...flags, codeIn(language)], { cwd: REPOSITORY });
+    expect(stdout).toContain("updates");
+    expect(stdout).toMatch(/approve_refund.*899/s);
+    expect(stdout.trim().split("\n").at(-1)).toContain("899.00 EUR for order 1042 is on");
+  });
 });
 
 describe("hostile input", () => {
@@ -246,10 +280,10 @@ describe("hostile input", () => {
     const invoke = (thread_id: string, input: unknown) =>
       client.post(`/graphs/${graph}/invoke?wait=30`, { thread_id, input });
     for (const [index, [, what, input, status]] of hostile.filter(([of]) => of === graph).entries()) {
-      const { body } = await invoke(`t${index}`, input);
+      const { body } = await invoke(`${graph}-${index}`, input);
       expect(body, what).toMatchObject({ status });
       expect(body.error?.message ?? "", what).not.toMatch(/is not a function|Cannot read/);
-      const after = await invoke(`t${index}`, harmless[graph]);
+      const after = await invoke(`${graph}-${index}`, harmless[graph]);
       expect(after.body, what).toMatchObject({ status: "success", interrupts: [] });
     }
     for (const worker of workers) expect((await fetch(`${worker.url}/health`)).status).toBe(200);

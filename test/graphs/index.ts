@@ -6,3 +6,5 @@ export const TEST_GRAPHS = fileURLToPath(new URL("langgraph.json", import.meta.u
 export const UNUSABLE_GRAPHS = fileURLToPath(new URL("unusable.json", import.meta.url));
 /** Graphs of every kind of state, nested ones and a factory: what is said about graphs rather than what they do. */
 export const SHAPES = fileURLToPath(new URL("shapes.json", import.meta.url));
+/** One whose threads are reduced to their newest state after three seconds. */
+export const EXPIRING_GRAPHS = fileURLToPath(new URL("expiring.json", import.meta.url));

@@ -23,3 +23,6 @@ export const graph = new StateGraph(State)
   .addEdge(START, "step")
   .addConditionalEdges("step", (state) => (state.log.length % (state.steps ?? 20) === 0 ? END : "step"), ["step", END])
   .compile();
+
+/** The same with a recursion limit of its own. */
+export const patient = graph.withConfig({ recursionLimit: 60 });

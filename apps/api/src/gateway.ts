@@ -1,5 +1,6 @@
 import type { EventTails } from "@flotilla/shared/events/event-tail";
 import type { WakeUps } from "@flotilla/shared/events/wake-ups";
+import type { ThreadTtlConfig } from "@flotilla/shared/graphs/checkpointer-config";
 import type { GraphRegistry } from "@flotilla/shared/graphs/graph-registry";
 import type { Pool } from "@flotilla/shared/postgres/pool";
 import type { Failpoint } from "@flotilla/shared/process/failpoints";
@@ -19,6 +20,7 @@ export interface Gateway {
   pool: Pool;
   redis: Redis;
   prefix: string;
+  threadTtl: ThreadTtlConfig;
   queue: RunQueue;
   signals: RunSignals;
   wakeUps: WakeUps;

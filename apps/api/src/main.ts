@@ -32,6 +32,7 @@ import { graphRoutes } from "./graphs/routes.ts";
 import { Authenticator } from "./http/authenticate.ts";
 import { eraseTemporaryThreads } from "./maintenance/erase-temporary-threads.ts";
 import { enqueueStranded } from "./maintenance/enqueue-stranded.ts";
+import { expireThreads } from "./maintenance/expire-threads.ts";
 import { Maintainer } from "./maintenance/maintainer.ts";
 import { prune } from "./maintenance/prune.ts";
 import { refreshThreads } from "./maintenance/refresh-threads.ts";
@@ -113,6 +114,7 @@ try {
     pool,
     redis,
     prefix,
+    threadTtl: graphConfig.threadTtl,
     queue,
     signals,
     wakeUps,
@@ -143,6 +145,7 @@ try {
   maintainer.add(enqueueStranded({ ...gateway, pool: dutyPool }));
   maintainer.add(refreshThreads({ ...gateway, pool: dutyPool }));
   maintainer.add(prune(dutyPool));
+  maintainer.add(expireThreads({ ...gateway, pool: dutyPool }));
   maintainer.add(eraseTemporaryThreads({ ...gateway, pool: dutyPool }));
 
   let stopping = false;

@@ -85,7 +85,8 @@ export class Conflict extends AppError {
     | "interrupt_not_waiting"
     | "several_interrupts"
     | "run_active"
-    | "already_exists";
+    | "already_exists"
+    | "waits_for_itself";
   constructor(code: Conflict["code"], message: string) {
     super(message);
     this.code = code;

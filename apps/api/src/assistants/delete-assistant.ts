@@ -1,14 +1,14 @@
 import { NotFound } from "@flotilla/shared/errors";
 import { listThreadsOfAssistant } from "@flotilla/shared/threads/thread-queries";
-import { deleteThread, type CancelDeps } from "../runs/cancel-run.ts";
+import { deleteRunsOf, deleteThread, type CancelDeps } from "../runs/cancel-run.ts";
 import type { Assistants } from "./assistants.ts";
 
 const BATCH = 100;
 
 /**
- * Deletes an assistant and, if asked, the threads whose metadata name it, which stops their runs first. Threads go before it:
- * when one of them cannot be deleted the assistant is still there and the request can be repeated.
- * @throws NotFound, Conflict for a thread that keeps getting runs.
+ * Deletes an assistant with its runs, which are stopped first, and, if asked, the threads whose metadata name it. All of these go
+ * before it: when one of them cannot be deleted the assistant is still there and the request can be repeated.
+ * @throws NotFound, Conflict for a thread or an assistant that keeps getting runs.
  */
 export async function deleteAssistantOf(
   deps: CancelDeps & { assistants: Assistants },
@@ -18,6 +18,7 @@ export async function deleteAssistantOf(
 ): Promise<void> {
   const { assistant_id: assistantId } = await deps.assistants.require(tenantId, assistantOrGraphId);
   if (deleteThreads) await deleteThreadsOf(deps, tenantId, assistantId);
+  await deleteRunsOf(deps, tenantId, assistantId);
   await deps.assistants.delete(tenantId, assistantId);
 }
 

@@ -6,8 +6,10 @@ import type { Logger } from "@flotilla/shared/process/logger";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 import {
   cancelRun as recordCancel,
+  deleteEndedRunsOf,
   deleteRun as eraseRun,
   listActiveRuns,
+  listActiveRunsOf,
   settleRun,
 } from "@flotilla/shared/runs/run-queries";
 import { deleteThread as eraseThread } from "@flotilla/shared/threads/thread-queries";
@@ -127,6 +129,38 @@ export async function deleteRun(deps: CancelDeps, { tenantId, threadId, runId }:
   if (outcome === "active") throw new Conflict("run_active", `Run ${runId} is active; cancel it first`);
   await refreshThread(deps, { tenantId, threadId, runId });
   await deps.signals.forget([runId]);
+}
+
+/** Rows that are deleted at once. */
+const BATCH = 1_000;
+const BEFORE_ALL_RUNS = "00000000-0000-0000-0000-000000000000";
+
+/**
+ * Deletes the rows and events of an assistant's runs, after those in flight have been stopped. The threads and their states stay.
+ * @throws Conflict when new runs keep coming.
+ */
+export async function deleteRunsOf(deps: CancelDeps, tenantId: string, assistantId: string): Promise<void> {
+  const deadline = Date.now() + STOP_MS;
+  for (let round = 0; ; round++) {
+    const active = await listActiveRunsOf(deps.pool, tenantId, assistantId, PAGE);
+    if (active.length === 0) break;
+    if (round === 200) throw new Conflict("run_active", `Assistant ${assistantId} keeps getting runs; try again`);
+    for (const { run_id: runId, thread_id: threadId, status, attempt } of active) {
+      await cancelRun(deps, { tenantId, threadId, runId }, "interrupt").catch(ignoreMissing);
+      if (status === "running" && Date.now() > deadline)
+        await settleRun(deps.pool, runId, attempt, {
+          outcome: "interrupted",
+          reason: "the assistant is being deleted",
+        });
+    }
+    await delay(Math.min(10 + round * 10, 200));
+  }
+  for (let afterRunId = BEFORE_ALL_RUNS; ;) {
+    const deleted = await deleteEndedRunsOf(deps.pool, tenantId, assistantId, { afterRunId, limit: BATCH });
+    await deps.signals.forget(deleted);
+    if (deleted.length < BATCH) return;
+    afterRunId = deleted.at(-1) ?? afterRunId;
+  }
 }
 
 /** How long a run in flight may take to stop before its attempt is ended without its worker, in ms. */

@@ -8,6 +8,7 @@ import { route, type Route, type RouteContext } from "../http/route.ts";
 import { answerWithFinalState, answerWithRun, answerWithStream, rowOf, runPath } from "./answer-run.ts";
 import { cancelAbandoned } from "./cancel-run.ts";
 import { createRun, newRunId, type AcceptedRun, type Submission } from "./create-run.ts";
+import { refuseSelfWait } from "./refuse-self-wait.ts";
 import { visibleRun } from "./render-run.ts";
 import { runSubmissionOf } from "./run-submission.ts";
 
@@ -49,12 +50,12 @@ export function submitRoutes(gateway: Gateway): Route[] {
     await answerWithRun(gateway, context.response, submission, pathOf(submission));
   };
   const asStream = async (context: SubmitContext) => {
-    const submission = await submissionOf(gateway, context, context.body);
+    const submission = await awaitedSubmissionOf(gateway, context);
     const abandoned = await answerWithStream(gateway, { ...context, query: {} }, submission, pathOf(submission));
     await whenAbandoned(gateway, context, abandoned);
   };
   const waitedFor = async (context: SubmitContext) => {
-    const submission = await submissionOf(gateway, context, context.body);
+    const submission = await awaitedSubmissionOf(gateway, context);
     const abandoned = await answerWithFinalState(gateway, { ...context, query: {} }, submission, pathOf(submission));
     await whenAbandoned(gateway, context, abandoned);
   };
@@ -98,6 +99,12 @@ async function submissionOf(
   const idempotency = idempotencyOf(request, whole);
   const { thread_id: threadId } = params as z.output<Place>;
   return runSubmissionOf(body, { principal, assistant, threadId, idempotency, headers: {} });
+}
+
+async function awaitedSubmissionOf(gateway: Gateway, context: SubmitContext): Promise<Submission> {
+  const { body, params, principal } = context;
+  await refuseSelfWait(gateway.pool, principal.tenantId, params.thread_id, body);
+  return submissionOf(gateway, context, body);
 }
 
 /** A run without a thread is known by its own id alone. */

@@ -98,7 +98,7 @@ export function systemRoutes({
           version: VERSION,
           langgraph_js_version: langgraphVersion,
           context: "js",
-          flags: { assistants: true, crons: false, langsmith: false },
+          flags: { assistants: true, crons: false, langsmith: false, strict_resume: true },
         }),
     }),
     route({
@@ -106,9 +106,13 @@ export function systemRoutes({
       path: "/metrics",
       tag,
       access: metricsPublic ? "probe" : "key",
-      summary: "Prometheus metrics",
-      answers: { 200: { description: "Text in Prometheus' format", contentType: "text/plain" } },
-      async handle({ response }) {
+      summary: "Metrics, for Prometheus or as JSON",
+      query: z.object({ format: z.enum(["prometheus", "json"]).default("prometheus") }),
+      answers: {
+        200: { description: "Text in Prometheus' format; with `format=json` a list", contentType: "text/plain" },
+      },
+      async handle({ query, response }) {
+        if (query.format === "json") return void response.json(await prometheus.getMetricsAsJSON());
         response.set("content-type", prometheus.contentType).send(await prometheus.metrics());
       },
     }),

@@ -8,6 +8,7 @@ import {
   countThreadsBody,
   createThreadBody,
   historyBody,
+  includeQuery,
   patchThreadBody,
   pruneThreadsBody,
   searchThreadsBody,
@@ -31,6 +32,7 @@ import {
   pruneThreads,
   requireThreadRow,
   visibleThread,
+  visibleTtl,
 } from "./threads.ts";
 
 /** Threads and their state by the Agent Server API, section 4. */
@@ -82,15 +84,16 @@ export function threadRoutes(gateway: Gateway): Route[] {
         409: error("The thread exists"),
       },
       async handle({ principal: { tenantId }, body, response }) {
-        const { metadata = {}, supersteps = [] } = body;
+        const { metadata = {}, supersteps = [], ttl } = body;
         if (supersteps.length > 0) {
           const { graph_id: graphId } = metadata;
           if (typeof graphId !== "string")
             throw new BadRequest("supersteps need metadata.graph_id: it says which graph applies them");
           gateway.registry.requireLoaded(graphId);
         }
-        const asked = { threadId: body.thread_id, metadata, ifExists: body.if_exists ?? "raise", supersteps } as const;
-        response.json(visibleThread(await createThread(gateway, tenantId, asked)));
+        const { thread_id: threadId, if_exists: ifExists = "raise" } = body;
+        const made = await createThread(gateway, tenantId, { threadId, metadata, ifExists, ttl, supersteps });
+        response.json(visibleThread(made));
       },
     }),
     route({
@@ -136,9 +139,12 @@ export function threadRoutes(gateway: Gateway): Route[] {
       tag,
       summary: "A thread",
       params: thread,
+      query: z.object({ include: includeQuery.optional().describe("`ttl`: also the time to live") }),
       answers: shown,
-      async handle({ principal: { tenantId }, params, response }) {
-        response.json(visibleThread(await requireThreadRow(gateway, tenantId, params.thread_id)));
+      async handle({ principal: { tenantId }, params, query, response }) {
+        const row = await requireThreadRow(gateway, tenantId, params.thread_id);
+        const ttl = query.include?.includes("ttl") === true ? { ttl: visibleTtl(row, gateway.threadTtl) } : {};
+        response.json({ ...visibleThread(row), ...ttl });
       },
     }),
     route({
@@ -151,7 +157,10 @@ export function threadRoutes(gateway: Gateway): Route[] {
       body: patchThreadBody,
       answers: { ...shown, 204: { description: "Changed (Prefer: return=minimal)" } },
       async handle({ principal: { tenantId }, params, body, request, response }) {
-        const changed = await changeThread(gateway, tenantId, params.thread_id, body.metadata ?? {});
+        const changed = await changeThread(gateway, tenantId, params.thread_id, {
+          metadata: body.metadata ?? {},
+          ttl: body.ttl,
+        });
         if (/\breturn=minimal\b/.test(request.get("prefer") ?? "")) response.status(204).end();
         else response.json(visibleThread(changed));
       },

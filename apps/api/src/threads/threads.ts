@@ -6,12 +6,13 @@ import {
   countThreads,
   getThreadRow,
   insertThread,
-  keepLatestCheckpoint,
   patchThread,
   searchThreads,
   type ThreadFilter,
   type ThreadRow,
 } from "@flotilla/shared/threads/thread-search-queries";
+import { pruneThread, type ThreadTtl } from "@flotilla/shared/threads/thread-expiry-queries";
+import type { ThreadTtlConfig } from "@flotilla/shared/graphs/checkpointer-config";
 import type { Gateway } from "../gateway.ts";
 import { deleteThread } from "../runs/cancel-run.ts";
 import { extractPaths } from "./extract-paths.ts";
@@ -25,6 +26,7 @@ export interface NewThread {
   threadId: string | undefined;
   metadata: Record<string, unknown>;
   ifExists: "raise" | "do_nothing";
+  ttl: ThreadTtl | undefined;
   supersteps: Superstep[];
 }
 
@@ -35,7 +37,8 @@ export interface NewThread {
 export async function createThread(deps: Deps, tenantId: string, asked: NewThread): Promise<ThreadRow> {
   const threadId = asked.threadId ?? uuidV7();
   const graphId = knownGraph(deps, asked.metadata);
-  const made = await insertThread(deps.pool, { tenantId, threadId, metadata: asked.metadata, graphId });
+  const { metadata, ttl } = asked;
+  const made = await insertThread(deps.pool, { tenantId, threadId, metadata, graphId, ttl });
   if (made === undefined) {
     const existing = await getThreadRow(deps.pool, tenantId, threadId);
     if (asked.ifExists === "do_nothing" && existing !== undefined) return existing;
@@ -73,16 +76,19 @@ export async function changeThread(
   deps: Deps,
   tenantId: string,
   threadId: string,
-  metadata: Record<string, unknown>,
+  { metadata, ttl }: { metadata: Record<string, unknown>; ttl: ThreadTtl | undefined },
 ): Promise<ThreadRow> {
-  const row = await patchThread(deps.pool, tenantId, threadId, metadata, knownGraph(deps, metadata));
+  const change = { metadata, graphId: knownGraph(deps, metadata), ttl };
+  const row = await patchThread(deps.pool, tenantId, threadId, change);
   if (row === undefined) throw missing(threadId);
   return row;
 }
 
 const PAGE = 10;
+/** Threads beyond a page that are still counted. */
+const COUNTED = 10_000;
 
-/** @returns a page of threads, and how many match in all. */
+/** @returns a page of threads, and how many match in all; far beyond the page, not all of them are counted. */
 export async function findThreads(
   { pool }: Pick<Deps, "pool">,
   tenantId: string,
@@ -92,7 +98,7 @@ export async function findThreads(
   const filter: ThreadFilter = body;
   const [rows, matching] = await Promise.all([
     searchThreads(pool, tenantId, filter, { order: { column, direction }, limit, offset }),
-    countThreads(pool, tenantId, filter),
+    countThreads(pool, tenantId, filter, offset + limit + COUNTED),
   ]);
   const threads = rows.map((row) => {
     const shown = visibleThread(row);
@@ -124,7 +130,8 @@ export async function pruneThreads(
   let pruned = 0;
   for (const threadId of new Set(threadIds)) {
     if (strategy === "keep_latest") {
-      if (await keepLatestCheckpoint(deps.pool, tenantId, threadId)) pruned++;
+      const { outcome } = await pruneThread(deps.pool, { tenantId, threadId, strategy });
+      if (outcome === "kept") pruned++;
       continue;
     }
     try {
@@ -137,8 +144,25 @@ export async function pruneThreads(
   return pruned;
 }
 
+/** What threads without a time to live of their own have; undefined: they stay for ever. */
+export function defaultTtl({ strategy, defaultMinutes }: ThreadTtlConfig): ThreadTtl | undefined {
+  return defaultMinutes === undefined ? undefined : { strategy, minutes: defaultMinutes };
+}
+
+/** A thread's time to live, or else the server's; null for one that stays. Counted from the thread's last change. */
+export function visibleTtl(
+  { ttl_strategy, ttl_minutes, updated_at }: ThreadRow,
+  config: ThreadTtlConfig,
+): object | null {
+  const own = ttl_minutes === null ? undefined : { strategy: ttl_strategy, minutes: ttl_minutes };
+  const { strategy, minutes } = own ?? defaultTtl(config) ?? {};
+  if (minutes === undefined) return null;
+  return { strategy, ttl_minutes: minutes, expires_at: new Date(new Date(updated_at).getTime() + minutes * 60_000) };
+}
+
 /** A thread as clients see it, AGENT_SERVER_API section 2. */
-export function visibleThread({ graph_id: _graph, error, ...thread }: ThreadRow): object {
+export function visibleThread(row: ThreadRow): object {
+  const { graph_id: _graph, ttl_strategy: _strategy, ttl_minutes: _minutes, error, ...thread } = row;
   return error === null ? thread : { ...thread, error };
 }
 

@@ -82,6 +82,20 @@ test("an answer that nobody hears to its end is counted as far as it was, one ou
   expect(counted).toEqual(["answering 7 3"]);
 });
 
+test("a model that says nonsense of what it has used is not counted, and answers all the same", async () => {
+  class Odd extends Whole {
+    override async *_streamResponseChunks() {
+      const nonsense = { usage_metadata: { input_tokens: "7", output_tokens: NaN, total_tokens: -1 } } as object;
+      const message = new AIMessageChunk<StandardMessageStructure>({ content: "hello", ...nonsense });
+      yield new ChatGenerationChunk({ message, text: "hello" });
+    }
+  }
+  let said = "";
+  for await (const { content } of await new Odd({}).stream("hi")) said += String(content);
+  expect(said).toBe("hello");
+  expect(counted).toEqual([]);
+});
+
 test("a version of LangChain that is made otherwise is left alone", () => {
   const other = { _streamResponseChunks: () => {} } as unknown as ChatModel;
   countIn(other, () => {});

@@ -32,7 +32,7 @@ export interface ChatModel {
 }
 
 interface Answer {
-  usage_metadata?: { input_tokens?: number; output_tokens?: number };
+  usage_metadata?: { input_tokens?: unknown; output_tokens?: unknown };
   response_metadata?: { model_name?: unknown };
 }
 
@@ -46,28 +46,53 @@ export function countIn(prototype: ChatModel, count: TokenCount): void {
     return result;
   };
 
-  prototype._streamIterator = async function* (this: ChatModel, ...given) {
+  prototype._streamIterator = function (this: ChatModel, ...given) {
+    const answer = stream.apply(this, given);
     const isGenerated = this._streamResponseChunks === cannotStream || this.disableStreaming === true; // counted there
-    const pieces: Answer[] = [];
-    try {
-      for await (const piece of stream.apply(this, given)) {
-        if (piece.usage_metadata !== undefined && !isGenerated) pieces.push(piece);
-        yield piece;
-      }
-    } finally {
-      report(this, pieces, count); // also what was used before the node stopped listening
-    }
+    return isGenerated ? answer : watched(answer, (pieces) => report(this, pieces, count));
   };
+}
+
+/**
+ * The same generator, watched from beside: one around it would cost each token several turns of the microtask queue.
+ * @param onEnd is given the pieces that report usage, once: also those from before the node stopped listening, or before a failure.
+ */
+function watched(answer: AsyncGenerator<Answer>, onEnd: (pieces: Answer[]) => void): AsyncGenerator<Answer> {
+  const pieces: Answer[] = [];
+  let hasEnded = false;
+  const end = () => {
+    if (!hasEnded) onEnd(pieces);
+    hasEnded = true;
+  };
+  const { next, return: stop } = answer;
+  answer.next = (...value) => {
+    const step = next.apply(answer, value);
+    step.then(({ done, value: piece }) => {
+      if (done === true) end();
+      else if ((piece as Answer).usage_metadata !== undefined) pieces.push(piece as Answer);
+    }, end);
+    return step;
+  };
+  answer.return = (value) => {
+    end();
+    return stop.call(answer, value);
+  };
+  return answer;
 }
 
 /** The usage of an answer is the sum over its pieces, as LangChain adds them up. */
 function report(model: ChatModel, pieces: Answer[], count: TokenCount): void {
   const usage = { input: 0, output: 0 };
   for (const { usage_metadata: part } of pieces) {
-    usage.input += part?.input_tokens ?? 0;
-    usage.output += part?.output_tokens ?? 0;
+    usage.input += tokens(part?.input_tokens);
+    usage.output += tokens(part?.output_tokens);
   }
   if (usage.input > 0 || usage.output > 0) count(nameOf(model, pieces), usage);
+}
+
+/** Models of all makers say it: what is no number must not fail the run that only wanted to be counted. */
+function tokens(value: unknown): number {
+  return typeof value === "number" && Number.isFinite(value) && value > 0 ? value : 0;
 }
 
 /** The model that was asked for; for one that does not tell, the one that says it has answered. */

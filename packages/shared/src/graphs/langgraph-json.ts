@@ -3,6 +3,7 @@ import { dirname, resolve } from "node:path";
 import { parseEnv as parseDotEnv } from "node:util";
 import * as z from "zod";
 import { InvalidGraphConfig, messageOf } from "../errors.ts";
+import { checkpointerConfig, type ThreadTtlConfig } from "./checkpointer-config.ts";
 
 /**
  * `langgraph.json` in the format of LangGraph's own CLI, as far as a JavaScript server needs it.
@@ -17,6 +18,7 @@ const schema = z.looseObject({
       context.addIssue({ code: "custom", path: [id], message });
     }
   }),
+  checkpointer: checkpointerConfig,
   env: z.union([z.string(), z.record(z.string(), z.coerce.string()), z.array(z.string())]).optional(),
   node_version: z.coerce.string().optional(),
   python_version: z.never({ error: "this server runs LangGraph.js graphs only; remove python_version" }).optional(),
@@ -36,6 +38,7 @@ export interface GraphConfig {
   graphs: GraphEntry[];
   /** Variables for the graphs, from the `env` file or map. */
   env: Record<string, string>;
+  threadTtl: ThreadTtlConfig;
 }
 
 /** @throws InvalidGraphConfig naming the file and every problem in it. */
@@ -57,6 +60,7 @@ export async function readGraphConfig(path: string): Promise<GraphConfig> {
     path: absolute,
     graphs: Object.entries(parsed.data.graphs).map(([id, entry]) => toEntry(id, entry, folder)),
     env: await readEnv(parsed.data.env, folder),
+    threadTtl: parsed.data.checkpointer,
   };
 }
 

@@ -74,6 +74,11 @@ export const threadBody = z
     values: json.describe("the root state after the last run or edit; null before"),
     interrupts: z.record(z.string(), z.array(interruptBody)).describe("task id to the questions that wait"),
     error: runErrorBody.optional(),
+    ttl: z
+      .object({ strategy: z.enum(["delete", "keep_latest"]), ttl_minutes: z.number(), expires_at: timestamp })
+      .nullable()
+      .optional()
+      .describe("with include=ttl; null for a thread that stays"),
   })
   .meta({ id: "Thread" });
 

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { absent, commandInput, jsonObject } from "./graph-call.ts";
 import { checkpointId, threadId } from "./ids.ts";
+import { queryList } from "./query.ts";
 import { checkpointAddress } from "./run-body.ts";
 import { storableText } from "./text.ts";
 
@@ -11,6 +12,19 @@ const stateValues = z.union([jsonObject, z.array(z.unknown()), z.null()]);
 const pageLimit = z.number().int().min(1).max(1_000);
 const pageOffset = z.number().int().min(0).max(1_000_000);
 const threadStatus = z.enum(["idle", "busy", "interrupted", "error"]);
+
+/** A hundred years. */
+const ttlMinutes = z.number().positive().max(52_560_000);
+const ttlStrategy = z.enum(["delete", "keep_latest"]);
+/** The number alone is what clients turn into the object; one that forgets to is understood. */
+const ttl = z
+  .union([
+    ttlMinutes.transform((minutes) => ({ minutes, strategy: "delete" as const })),
+    z
+      .object({ ttl: ttlMinutes, strategy: absent(ttlStrategy) })
+      .transform(({ ttl: minutes, strategy = "delete" }) => ({ minutes, strategy })),
+  ])
+  .describe("Time to live after the last change, in minutes: then the thread is erased, or all but its newest state");
 
 const superstep = z.object({
   updates: z
@@ -24,11 +38,19 @@ export const createThreadBody = z
     thread_id: absent(threadId),
     metadata: absent(jsonObject),
     if_exists: absent(z.enum(["raise", "do_nothing"])),
+    ttl: absent(ttl),
     supersteps: absent(z.array(superstep).max(1_000)),
   })
   .meta({ id: "CreateThreadBody" });
 
-export const patchThreadBody = z.object({ metadata: absent(jsonObject) }).meta({ id: "PatchThreadBody" });
+export const patchThreadBody = z
+  .object({ metadata: absent(jsonObject), ttl: absent(ttl) })
+  .meta({ id: "PatchThreadBody" });
+
+/** `include=ttl`: repeated, or separated by commas. */
+export const includeQuery = queryList(storableText.max(256)).transform((names) =>
+  names.flatMap((name) => name.split(",")).map((name) => name.trim()),
+);
 
 const filters = {
   metadata: absent(jsonObject),
@@ -70,7 +92,7 @@ export const countThreadsBody = z.object(filters).meta({ id: "CountThreadsBody" 
 export const pruneThreadsBody = z
   .object({
     thread_ids: z.array(storableText.max(255)).min(1).max(1_000),
-    strategy: absent(z.enum(["delete", "keep_latest"])),
+    strategy: absent(ttlStrategy),
   })
   .meta({ id: "PruneThreadsBody" });
 

@@ -337,6 +337,43 @@ export async function listActiveRuns(
   return rows;
 }
 
+/** Runs of an assistant that are in flight. */
+export async function listActiveRunsOf(
+  db: Queryable,
+  tenantId: string,
+  assistantId: string,
+  limit: number,
+): Promise<Pick<Run, "run_id" | "thread_id" | "status" | "attempt">[]> {
+  const { rows } = await db.query<Pick<Run, "run_id" | "thread_id" | "status" | "attempt">>(
+    `select run_id, thread_id, status, attempt from runs
+      where tenant_id = $1 and status in ('pending', 'running') and assistant_id = $2 order by seq limit $3`,
+    [tenantId, assistantId, limit],
+  );
+  return rows;
+}
+
+/**
+ * Deletes the rows of an assistant's runs that have ended; the threads keep what they wrote. Pages go by id, so that all of them
+ * together read the table once: runs have no index by assistant, which each new run would pay for.
+ */
+export async function deleteEndedRunsOf(
+  db: Queryable,
+  tenantId: string,
+  assistantId: string,
+  page: { afterRunId: string; limit: number },
+): Promise<string[]> {
+  return retryConflicts(async () => {
+    const { rows } = await db.query<{ run_id: string }>(
+      `delete from runs where run_id in (
+         select run_id from runs where run_id > $3 and tenant_id = $1 and assistant_id = $2 and ended_at is not null
+          order by run_id limit $4)
+       returning run_id`,
+      [tenantId, assistantId, page.afterRunId, page.limit],
+    );
+    return rows.map(({ run_id }) => run_id).toSorted();
+  });
+}
+
 /** A run of any thread, as those without a thread of their own are addressed. */
 export async function getRunById(db: Queryable, tenantId: string, runId: string): Promise<Run | undefined> {
   const { rows } = await db.query<Run>(

@@ -1,5 +1,6 @@
 import { toJsonb } from "../postgres/jsonb.ts";
 import type { Queryable } from "../postgres/pool.ts";
+import type { ThreadTtl, TtlStrategy } from "./thread-expiry-queries.ts";
 import type { Thread } from "./thread-queries.ts";
 
 /** Threads as the Agent Server API shows them: made, found, changed, copied. The only SQL on `threads` besides thread-queries.ts. */
@@ -11,9 +12,12 @@ export interface ThreadRow extends Pick<Thread, "thread_id" | "graph_id" | "stat
   created_at: string;
   updated_at: string;
   state_updated_at: string | null;
+  ttl_strategy: TtlStrategy | null;
+  ttl_minutes: number | null;
 }
 
-const COLUMNS = /* sql */ `thread_id, graph_id, status, metadata, config, "values", interrupts, error, created_at, updated_at, state_updated_at`;
+const COLUMNS = /* sql */ `thread_id, graph_id, status, metadata, config, "values", interrupts, error, created_at, updated_at, state_updated_at,
+  ttl_strategy, ttl_minutes`;
 /** The thread of a run without one is not found any more when that has ended. */
 const VISIBLE = /* sql */ `(not temporary or status = 'busy')`;
 
@@ -28,28 +32,43 @@ export async function getThreadRow(db: Queryable, tenantId: string, threadId: st
 /** @returns undefined when a thread of this id exists. */
 export async function insertThread(
   db: Queryable,
-  thread: { tenantId: string; threadId: string; metadata: Record<string, unknown>; graphId: string | undefined },
+  thread: {
+    tenantId: string;
+    threadId: string;
+    metadata: Record<string, unknown>;
+    graphId: string | undefined;
+    ttl: ThreadTtl | undefined;
+  },
 ): Promise<ThreadRow | undefined> {
+  const { tenantId, threadId, metadata, graphId, ttl } = thread;
   const { rows } = await db.query<ThreadRow>(
-    `insert into threads (tenant_id, thread_id, metadata, graph_id) values ($1, $2, $3, $4)
+    `insert into threads (tenant_id, thread_id, metadata, graph_id, ttl_strategy, ttl_minutes) values ($1, $2, $3, $4, $5, $6)
      on conflict do nothing returning ${COLUMNS}`,
-    [thread.tenantId, thread.threadId, toJsonb(thread.metadata), thread.graphId ?? null],
+    [tenantId, threadId, toJsonb(metadata), graphId ?? null, ttl?.strategy ?? null, ttl?.minutes ?? null],
   );
   return rows[0];
 }
 
-/** Merges metadata, key by key at the top. A `graph_id` in it binds a thread that has no graph. */
+export interface ThreadChange {
+  metadata: Record<string, unknown>;
+  /** Binds a thread that has no graph. */
+  graphId: string | undefined;
+  /** In place of the one that the thread has. */
+  ttl: ThreadTtl | undefined;
+}
+
+/** Merges metadata, key by key at the top. */
 export async function patchThread(
   db: Queryable,
   tenantId: string,
   threadId: string,
-  metadata: Record<string, unknown>,
-  graphId: string | undefined,
+  { metadata, graphId, ttl }: ThreadChange,
 ): Promise<ThreadRow | undefined> {
   const { rows } = await db.query<ThreadRow>(
-    `update threads set metadata = metadata || $3, graph_id = coalesce(graph_id, $4), updated_at = clock_timestamp()
+    `update threads set metadata = metadata || $3, graph_id = coalesce(graph_id, $4), updated_at = clock_timestamp(),
+            ttl_strategy = coalesce($5, ttl_strategy), ttl_minutes = coalesce($6, ttl_minutes)
       where tenant_id = $1 and thread_id = $2 and ${VISIBLE} returning ${COLUMNS}`,
-    [tenantId, threadId, toJsonb(metadata), graphId ?? null],
+    [tenantId, threadId, toJsonb(metadata), graphId ?? null, ttl?.strategy ?? null, ttl?.minutes ?? null],
   );
   return rows[0];
 }
@@ -78,16 +97,25 @@ export async function searchThreads(
   const { column, direction } = page.order;
   const { rows } = await db.query<ThreadRow>(
     `select ${COLUMNS} from threads where ${where}
-      order by ${column} ${direction} nulls last, thread_id ${direction}
+      order by ${column} ${direction} ${column === "state_updated_at" ? "nulls last" : ""}, thread_id ${direction}
       limit $${values.length + 1} offset $${values.length + 2}`,
     [...values, page.limit, page.offset],
   );
   return rows;
 }
 
-export async function countThreads(db: Queryable, tenantId: string, filter: ThreadFilter): Promise<number> {
+/** @param most counting stops there: a list says how many there are, and must not read all of them for each page. */
+export async function countThreads(
+  db: Queryable,
+  tenantId: string,
+  filter: ThreadFilter,
+  most?: number,
+): Promise<number> {
   const { where, values } = conditions(tenantId, filter);
-  const { rows } = await db.query<{ n: number }>(`select count(*)::int as n from threads where ${where}`, values);
+  const { rows } = await db.query<{ n: number }>(
+    `select count(*)::int as n from (select from threads where ${where} limit $${values.length + 1}) counted`,
+    [...values, most ?? null],
+  );
   return rows[0]?.n ?? 0;
 }
 
@@ -113,13 +141,4 @@ export async function copyThread(db: Queryable, tenantId: string, source: string
     target,
   ]);
   return rows[0]?.copied === true;
-}
-
-/** @returns false when there is no such thread, or a run of it is in flight. */
-export async function keepLatestCheckpoint(db: Queryable, tenantId: string, threadId: string): Promise<boolean> {
-  const { rows } = await db.query<{ kept: boolean }>("select keep_latest_checkpoint($1, $2) as kept", [
-    tenantId,
-    threadId,
-  ]);
-  return rows[0]?.kept === true;
 }
