@@ -119,7 +119,8 @@ module.exports = {
   ],
   options: {
     doNotFollow: { path: "node_modules" },
-    exclude: { path: ["^(apps|packages)/[^/]+/dist/", "\\.flotilla/"] },
+    // swc is called without its switch for JSX: the page of a browser test would be a syntax error
+    exclude: { path: ["^(apps|packages)/[^/]+/dist/", "\\.flotilla/", "^test/agent-server/browser/"] },
     parser: "swc",
     tsPreCompilationDeps: true,
     tsConfig: { fileName: "tsconfig.base.json" },

@@ -81,7 +81,7 @@ export async function buildWorkspace() {
   const started = performance.now();
   const projects = JSON.parse(readFileSync(join(checkout, "tsconfig.json"), "utf8"))
     .references.map((/** @type {{ path: string }} */ reference) => reference.path)
-    .filter((/** @type {string} */ path) => path !== "test");
+    .filter((/** @type {string} */ path) => !/^test(\/|$)/.test(path));
   const compiler = join(checkout, "node_modules/typescript/bin/tsc");
   await run(process.execPath, [compiler, "-b", ...projects], { part: "build", fix: "npm run build" });
   if (performance.now() - started > 1_000) console.log(`✔ build  ${seconds(started)}`);
