@@ -14,10 +14,10 @@ import type { Failpoint } from "@flotilla/shared/process/failpoints";
 import type { Logger } from "@flotilla/shared/process/logger";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 import type { Redis } from "@flotilla/shared/redis/connection";
+import { redispatchRun } from "@flotilla/shared/runs/fleet-queries";
 import {
   claimRun,
   failStart,
-  redispatchRun,
   settleRun,
   storeResumeMap,
   type Settlement,
