@@ -77,10 +77,14 @@ async function findInstalled({ commands }: SystemProgram): Promise<string | unde
   return undefined;
 }
 
-/** As the start script installs Redis: at hand's lists of packages first, fresh ones when these do not do. */
+/**
+ * As the start script installs Redis: with the lists of packages at hand, then with fresh ones. One at a time: apt-get waits
+ * for the lock of dpkg, but not for that of the lists, and two test files may each need a program.
+ */
 const INSTALL_SCRIPT = `
 export DEBIAN_FRONTEND=noninteractive
 install() { apt-get -o DPkg::Lock::Timeout=120 install -y -q --no-install-recommends "$1"; }
+if command -v flock >/dev/null; then exec 9>/tmp/flotilla-test-apt.lock && flock 9; fi
 install "$1" || { apt-get update -q; install "$1"; }
 `;
 

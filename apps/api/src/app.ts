@@ -4,6 +4,7 @@ import helmet from "helmet";
 import { NotFound } from "@flotilla/shared/errors";
 import type { Gateway } from "./gateway.ts";
 import type { Authenticator } from "./http/authenticate.ts";
+import { refuseLargeBodies } from "./http/large-bodies.ts";
 import { parseRequest } from "./http/parse-request.ts";
 import { renderErrors } from "./http/render-error.ts";
 import { logRequests } from "./http/request-log.ts";
@@ -42,6 +43,7 @@ export function createApp(options: AppOptions): Express {
     next();
   });
   app.use(docsRouter());
+  app.use(refuseLargeBodies(options.maxBodyBytes));
   // Any content type: clients send JSON under none or under text/plain.
   app.use(express.text({ type: () => true, limit: options.maxBodyBytes, defaultCharset: "utf-8" }));
   for (const route of options.routes) if (!probes.includes(route)) mount(app, route, options);

@@ -1,14 +1,8 @@
 import type { ErrorRequestHandler, Response } from "express";
-import {
-  AppError,
-  BadRequest,
-  GraphNotLoaded,
-  InvalidRequest,
-  PayloadTooLarge,
-  Unavailable,
-} from "@flotilla/shared/errors";
+import { AppError, BadRequest, GraphNotLoaded, InvalidRequest, Unavailable } from "@flotilla/shared/errors";
 import { isConnectionFailure } from "@flotilla/shared/postgres/pg-error";
 import type { Logger } from "@flotilla/shared/process/logger";
+import { bodyTooLarge } from "./large-bodies.ts";
 
 /** The only place where an error becomes a status code: `{"detail", "code"}`, in both dialects. */
 export function renderErrors(logger: Logger): ErrorRequestHandler {
@@ -51,7 +45,7 @@ function toAppError(thrown: unknown): AppError | undefined {
   if (typeof thrown !== "object" || thrown === null || !("status" in thrown)) return undefined;
   // What body-parser and Express' router throw: their messages are written for clients.
   const { status, type } = thrown as { status: number; type?: string };
-  if (status === 413) return new PayloadTooLarge("The body is larger than this server takes (MAX_BODY_BYTES)");
+  if (status === 413) return bodyTooLarge();
   if (type === "charset.unsupported" || type === "encoding.unsupported")
     return new BadRequest("The body's encoding is not supported; send UTF-8");
   if (status >= 400 && status < 500) return new BadRequest("The request could not be read");

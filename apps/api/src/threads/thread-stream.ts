@@ -118,10 +118,24 @@ async function followRun(
     idPrefix: `${run.seq}:`,
     async beforeEnd() {
       if (!modes.includes("state_update")) return;
-      const values: unknown = await gateway.states.storedValues(tenantId, threadId).catch(() => null);
-      await sse.writeEvent("state_update", JSON.stringify({ run_id: run.run_id, values }));
+      await sse.writeEvent(
+        "state_update",
+        JSON.stringify(await stateAfter(gateway, { tenantId, threadId }, run.run_id)),
+      );
     },
   });
+}
+
+/** What a run left; the thread's values where it left nothing, as one that was rolled back, or its graph cannot be loaded. */
+async function stateAfter(
+  { states }: Gateway,
+  { tenantId, threadId }: Pick<ThreadStreamOptions, "tenantId" | "threadId">,
+  runId: string,
+): Promise<object> {
+  const left = await states.ofRun(tenantId, runId).catch(() => undefined);
+  if (left !== undefined) return { run_id: runId, values: left.values, checkpoint: left.checkpoint };
+  const values: unknown = await states.storedValues(tenantId, threadId).catch(() => null);
+  return { run_id: runId, values, checkpoint: null };
 }
 
 /** `<run>:<event>`; undefined for what is none of ours. */

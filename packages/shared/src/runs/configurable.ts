@@ -9,9 +9,14 @@ const SERVER_OWNED = new Set([
   "assistant_id",
 ]);
 
-/** What a caller may say in `config.configurable`: neither what the server owns nor what starts with `__`, LangGraph's own. */
+/** `langgraph_auth_user` and its kin say who calls; `__` is LangGraph's own. */
+const SERVER_OWNED_PREFIXES = ["langgraph_auth_", "__"];
+
+/** What a caller may say in `config.configurable`: nothing that only the server knows. */
 export function clientConfigurable(configurable: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(configurable).filter(([key]) => !SERVER_OWNED.has(key) && !key.startsWith("__")),
+    Object.entries(configurable).filter(
+      ([key]) => !SERVER_OWNED.has(key) && !SERVER_OWNED_PREFIXES.some((prefix) => key.startsWith(prefix)),
+    ),
   );
 }
