@@ -8,6 +8,7 @@ import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 import type { Redis } from "@flotilla/shared/redis/connection";
 import type { Assistants } from "./assistants/assistants.ts";
 import type { SourceSchemas } from "./assistants/source/source-schemas.ts";
+import type { HeaderPicker } from "./http/pick-headers.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import type { EndedRuns } from "./runs/ended-runs.ts";
 import type { RunSignals } from "./runs/run-signals.ts";
@@ -29,6 +30,8 @@ export interface Gateway {
   registry: GraphRegistry;
   assistants: Assistants;
   sourceSchemas: SourceSchemas;
+  /** Which request headers graphs find in their `configurable`. */
+  configurableHeaders: HeaderPicker;
   metrics: GatewayMetrics;
   logger: Logger;
   /** Test hook; does nothing in production. */

@@ -5,7 +5,7 @@ import { messageOf } from "@flotilla/shared/errors";
 import { EventTails } from "@flotilla/shared/events/event-tail";
 import { WakeUps } from "@flotilla/shared/events/wake-ups";
 import { GraphRegistry } from "@flotilla/shared/graphs/graph-registry";
-import { readGraphConfig } from "@flotilla/shared/graphs/langgraph-json";
+import { applyGraphConfig, readGraphConfig } from "@flotilla/shared/graphs/langgraph-json";
 import { createRegistry } from "@flotilla/shared/metrics/process-metrics";
 import { ClockCheck } from "@flotilla/shared/postgres/clock";
 import { checkConnectionBudget } from "@flotilla/shared/postgres/connection-budget";
@@ -30,6 +30,7 @@ import type { Gateway } from "./gateway.ts";
 import { Assistants } from "./assistants/assistants.ts";
 import { graphRoutes } from "./graphs/routes.ts";
 import { Authenticator } from "./http/authenticate.ts";
+import { HeaderPicker } from "./http/pick-headers.ts";
 import { eraseTemporaryThreads } from "./maintenance/erase-temporary-threads.ts";
 import { enqueueStranded } from "./maintenance/enqueue-stranded.ts";
 import { Maintainer } from "./maintenance/maintainer.ts";
@@ -74,7 +75,7 @@ try {
   if (budget !== undefined) logger.warn(budget);
 
   const graphConfig = await readGraphConfig(config.FLOTILLA_CONFIG);
-  for (const [name, value] of Object.entries(graphConfig.env)) process.env[name] ??= value;
+  applyGraphConfig(graphConfig, process.env, logger);
   const registry = await GraphRegistry.load(graphConfig, logger);
 
   const redis = connectRedis(config.REDIS_URL, "producer", logger);
@@ -123,6 +124,7 @@ try {
     registry,
     assistants: new Assistants({ pool, registry, defaults: config.LANGGRAPH_CONFIG }),
     sourceSchemas: lifecycle.add(new SourceSchemas(pool, registry, logger)),
+    configurableHeaders: new HeaderPicker(graphConfig.http.configurableHeaders),
     metrics,
     logger,
     failpoint: failpointOf(process.env, () => process.kill(process.pid, "SIGKILL")),

@@ -7,7 +7,7 @@ import { callResult, errorBody, graphList, threadHandle, threadState } from "@fl
 import type { Gateway } from "../gateway.ts";
 import { idempotencyOf } from "../http/idempotency.ts";
 import { waitQuery } from "../http/prefer-wait.ts";
-import { route, type Route } from "../http/route.ts";
+import { route, type Route, type RouteContext } from "../http/route.ts";
 import { answerWithHandleOrResult, answerWithStream } from "../runs/answer-run.ts";
 import { resumeOf, submissionOf, threadIdOf } from "./submission.ts";
 
@@ -35,6 +35,17 @@ const submitted = {
 
 export function graphRoutes(gateway: Gateway): Route[] {
   const { registry, states } = gateway;
+  const callerOf = ({
+    principal,
+    params: { graph },
+    request,
+    body,
+  }: RouteContext<{ graph: string }, unknown, unknown>) => ({
+    principal,
+    graphId: graph,
+    idempotency: idempotencyOf(request, body),
+    headers: gateway.configurableHeaders.of(request.headers),
+  });
   return [
     route({
       method: "get",
@@ -56,11 +67,7 @@ export function graphRoutes(gateway: Gateway): Route[] {
       answers: submitted,
       async handle(context) {
         registry.requireLoaded(context.params.graph);
-        const caller = {
-          principal: context.principal,
-          graphId: context.params.graph,
-          idempotency: idempotencyOf(context.request, context.body),
-        };
+        const caller = callerOf(context);
         await answerWithHandleOrResult(gateway, context, submissionOf(context.body, caller, INVOKE_MODES));
       },
     }),
@@ -76,11 +83,7 @@ export function graphRoutes(gateway: Gateway): Route[] {
       answers: submitted,
       async handle(context) {
         registry.requireLoaded(context.params.graph);
-        const caller = {
-          principal: context.principal,
-          graphId: context.params.graph,
-          idempotency: idempotencyOf(context.request, context.body),
-        };
+        const caller = callerOf(context);
         await answerWithHandleOrResult(gateway, context, resumeOf(context.body, caller, INVOKE_MODES));
       },
     }),
@@ -98,11 +101,7 @@ export function graphRoutes(gateway: Gateway): Route[] {
       },
       async handle(context) {
         registry.requireLoaded(context.params.graph);
-        const caller = {
-          principal: context.principal,
-          graphId: context.params.graph,
-          idempotency: idempotencyOf(context.request, context.body),
-        };
+        const caller = callerOf(context);
         await answerWithStream(gateway, { ...context, query: {} }, submissionOf(context.body, caller, STREAM_MODES));
       },
     }),

@@ -97,7 +97,8 @@ async function submissionOf(
   gateway.registry.requireLoaded(assistant.graph_id);
   const idempotency = idempotencyOf(request, whole);
   const { thread_id: threadId } = params as z.output<Place>;
-  return runSubmissionOf(body, { principal, assistant, threadId, idempotency, headers: {} });
+  const passed = gateway.configurableHeaders.of(request.headers);
+  return runSubmissionOf(body, { principal, assistant, threadId, idempotency, headers: passed });
 }
 
 /** A run without a thread is known by its own id alone. */
