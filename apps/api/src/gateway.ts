@@ -30,6 +30,8 @@ export interface Gateway {
   registry: GraphRegistry;
   assistants: Assistants;
   sourceSchemas: SourceSchemas;
+  /** The path below which the API is served, `""` or `/path`: links and locations begin with it. */
+  mountPrefix: string;
   /** Which request headers graphs find in their `configurable`. */
   configurableHeaders: HeaderPicker;
   metrics: GatewayMetrics;

@@ -51,6 +51,7 @@ export function graphRoutes(gateway: Gateway): Route[] {
       method: "get",
       path: "/graphs",
       tag,
+      area: "assistants",
       summary: "The graphs that this server runs",
       answers: { 200: { description: "Names and descriptions", schema: graphList } },
       handle: ({ response }) => void response.json({ graphs: registry.describe() }),
@@ -59,6 +60,7 @@ export function graphRoutes(gateway: Gateway): Route[] {
       method: "post",
       path: "/graphs/{graph}/invoke",
       tag,
+      area: "runs",
       summary: "Submit a run; with Prefer: wait=N, wait for its result",
       params,
       query: waitQuery,
@@ -75,6 +77,7 @@ export function graphRoutes(gateway: Gateway): Route[] {
       method: "post",
       path: "/graphs/{graph}/resume",
       tag,
+      area: "runs",
       summary: "Answer the question that a thread waits for",
       params,
       query: waitQuery,
@@ -91,6 +94,7 @@ export function graphRoutes(gateway: Gateway): Route[] {
       method: "post",
       path: "/graphs/{graph}/stream",
       tag,
+      area: "runs",
       summary: "Submit a run and follow its events",
       params,
       body: invokeBody,
@@ -102,13 +106,16 @@ export function graphRoutes(gateway: Gateway): Route[] {
       async handle(context) {
         registry.requireLoaded(context.params.graph);
         const caller = callerOf(context);
-        await answerWithStream(gateway, { ...context, query: {} }, submissionOf(context.body, caller, STREAM_MODES));
+        await answerWithStream(gateway, { ...context, query: {} }, submissionOf(context.body, caller, STREAM_MODES), {
+          locationBase: gateway.mountPrefix,
+        });
       },
     }),
     route({
       method: "get",
       path: "/graphs/{graph}/state",
       tag,
+      area: "threads",
       summary: "The state of a thread",
       params,
       query: z.object({ thread_id: threadId, checkpoint_id: checkpointId.optional(), subgraphs: queryFlag.optional() }),
@@ -124,6 +131,7 @@ export function graphRoutes(gateway: Gateway): Route[] {
       method: "post",
       path: "/graphs/{graph}/state",
       tag,
+      area: "threads",
       summary: "Edit the state of a thread that is at rest",
       params,
       query: z.object({ thread_id: threadId.optional() }),
@@ -160,6 +168,7 @@ export function graphRoutes(gateway: Gateway): Route[] {
       method: "get",
       path: "/graphs/{graph}/history",
       tag,
+      area: "threads",
       summary: "Earlier states of a thread, newest first",
       params,
       query: z.object({ thread_id: threadId, limit: limit.default(10), before: checkpointId.optional() }),

@@ -13,27 +13,38 @@ const CREDENTIALS = new Set([
 ]);
 /** What looks like somebody's secret goes through under its full name only, not because a pattern happens to match it. */
 const SECRET = /token|secret|passw|credential|session|jwt|auth|api-?key|signature/;
-/** Configurable keys of the server's own; the rest of them cannot come from a caller at all. */
-const RESERVED = /^(__|langgraph_|user_id$|thread_id$|run_id$|graph_id$|assistant_id$|checkpoint_)/;
+/** Keys of `configurable` that are the server's to set, and what LangGraph keeps to itself. */
+export const SERVER_KEYS = /^(__|langgraph_|user_id$|thread_id$|run_id$|graph_id$|assistant_id$|checkpoint_)/;
 
-/** Picks from a request's headers those that a langgraph.json lets through, by their names in lower case. */
+/**
+ * Picks from a request's headers those that a langgraph.json lets through, by their names in lower case.
+ * @param never names that are not picked whatever the file says, besides those of credentials
+ */
 export class HeaderPicker {
   readonly #includes: readonly string[];
   readonly #excludes: readonly string[];
 
-  constructor({ includes = [], excludes = [] }: HeaderChoice) {
+  readonly #never: RegExp | undefined;
+
+  constructor({ includes = [], excludes = [] }: HeaderChoice, never?: RegExp) {
     this.#includes = includes;
     this.#excludes = excludes;
+    this.#never = never;
+  }
+
+  /** Whether there is anything that it might pick. */
+  get picks(): boolean {
+    return this.#includes.length > 0;
   }
 
   of(headers: IncomingHttpHeaders): Record<string, string> {
-    if (this.#includes.length === 0) return {};
+    if (!this.picks) return {};
     const picked = Object.entries(headers).filter(([name, value]) => typeof value === "string" && this.#takes(name));
     return Object.fromEntries(picked) as Record<string, string>;
   }
 
   #takes(name: string): boolean {
-    if (CREDENTIALS.has(name) || RESERVED.test(name)) return false;
+    if (CREDENTIALS.has(name) || this.#never?.test(name) === true) return false;
     if (this.#excludes.some((pattern) => matchesPattern(pattern, name))) return false;
     if (SECRET.test(name)) return this.#includes.includes(name);
     return this.#includes.some((pattern) => matchesPattern(pattern, name));

@@ -50,7 +50,9 @@ export function submitRoutes(gateway: Gateway): Route[] {
   };
   const asStream = async (context: SubmitContext) => {
     const submission = await submissionOf(gateway, context, context.body);
-    const abandoned = await answerWithStream(gateway, { ...context, query: {} }, submission, pathOf(submission));
+    const abandoned = await answerWithStream(gateway, { ...context, query: {} }, submission, {
+      path: pathOf(submission),
+    });
     await whenAbandoned(gateway, context, abandoned);
   };
   const waitedFor = async (context: SubmitContext) => {

@@ -36,23 +36,34 @@ const originPattern = z.string().transform((source, context): LinearPattern => {
   }
 });
 
+/** An origin that nobody means: what matches it matches anything. */
+const STRANGER = "https://stranger.invalid";
+
 /** Web pages that may call the API. `ALLOWED_ORIGINS`, where it is set, stands in for the two keys that name origins. */
-export const corsSchema = z.object({
-  /** Exact origins, or `*`. */
-  allow_origins: optional(z.array(origin).max(1_000)),
-  /** A pattern that an origin has to match as a whole. What would need backtracking is refused. */
-  allow_origin_regex: optional(originPattern),
-  /** Absent: all that the API has. */
-  allow_methods: optional(z.array(z.string().regex(/^(\*|[A-Za-z]{1,32})$/, "must be a method or *")).max(50)),
-  /** Absent, or with `*`: whatever a page asks for. `Content-Type` is always allowed. */
-  allow_headers: optional(z.array(token).max(200)),
-  /** Cookies and such. Never together with all origins. */
-  allow_credentials: optional(z.boolean()),
-  /** Besides those that clients of the API need. */
-  expose_headers: optional(z.array(token).max(200)),
-  /** How long a browser may keep the answer to a preflight, in seconds. */
-  max_age: optional(z.number().int().min(0).max(86_400)),
-});
+export const corsSchema = z
+  .object({
+    /** Exact origins, or `*`. */
+    allow_origins: optional(z.array(origin).max(1_000)),
+    /** A pattern that an origin has to match as a whole. What would need backtracking is refused. */
+    allow_origin_regex: optional(originPattern),
+    /** Absent: all that the API has. */
+    allow_methods: optional(z.array(z.string().regex(/^(\*|[A-Za-z]{1,32})$/, "must be a method or *")).max(50)),
+    /** Absent, or with `*`: whatever a page asks for. `Content-Type` is always allowed. */
+    allow_headers: optional(z.array(token).max(200)),
+    /** Cookies and such. Never together with all origins. */
+    allow_credentials: optional(z.boolean()),
+    /** Besides those that clients of the API need. */
+    expose_headers: optional(z.array(token).max(200)),
+    /** How long a browser may keep the answer to a preflight, in seconds. */
+    max_age: optional(z.number().int().min(0).max(86_400)),
+  })
+  .superRefine(({ allow_origins, allow_origin_regex, allow_credentials }, context) => {
+    if (allow_credentials !== true) return;
+    const all = allow_origins?.includes("*") === true || allow_origin_regex?.matches(STRANGER) === true;
+    if (!all) return;
+    const message = "credentials cannot be allowed to all origins; name them in allow_origins";
+    context.addIssue({ code: "custom", path: ["allow_credentials"], message });
+  });
 
 /** What can be switched off, and is served at present. The rest of the `disable_` keys is accepted. */
 const AREAS = ["assistants", "threads", "runs", "meta"] as const;

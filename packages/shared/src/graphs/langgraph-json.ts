@@ -28,30 +28,33 @@ const envValue = z
   .union([z.string(), z.number(), z.boolean()], { error: "must be text, a number or a flag" })
   .transform(String);
 
+/** Accepted, whatever it is. */
+const anything = z.unknown().optional();
+
 /** What only `langgraph build` and its image look at. */
 const BUILD_KEYS = {
-  api_version: z.unknown(),
-  base_image: z.unknown(),
-  dependencies: z.unknown(),
-  dockerfile_lines: z.unknown(),
-  image_distro: z.unknown(),
-  keep_pkg_tools: z.unknown(),
-  node_loader: z.unknown(),
-  pip_config_file: z.unknown(),
-  pip_installer: z.unknown(),
+  api_version: anything,
+  base_image: anything,
+  dependencies: anything,
+  dockerfile_lines: anything,
+  image_distro: anything,
+  keep_pkg_tools: anything,
+  node_loader: anything,
+  pip_config_file: anything,
+  pip_installer: anything,
 };
 
 /** Parts of the server that are not there yet, and a log line at the start says so: `auth` that is not heeded must not look as if it were. */
 const FUTURE_KEYS = {
-  auth: z.unknown(),
-  store: z.unknown(),
-  ui: z.unknown(),
-  ui_config: z.unknown(),
-  webhooks: z.unknown(),
+  auth: anything,
+  store: anything,
+  ui: anything,
+  ui_config: anything,
+  webhooks: anything,
 };
 
 const schema = z.object({
-  $schema: z.unknown(),
+  $schema: anything,
   /** Graph id to where the graph is. */
   graphs: z.record(z.string(), graphEntry).superRefine((graphs, context) => {
     for (const id of Object.keys(graphs)) {
@@ -71,7 +74,7 @@ const schema = z.object({
   python_version: z.never({ error: "this server runs LangGraph.js graphs only; remove python_version" }).optional(),
   http: optional(httpSchema),
   /** The saver is the server's own. */
-  checkpointer: z.unknown(),
+  checkpointer: anything,
   ...BUILD_KEYS,
   ...FUTURE_KEYS,
 });
