@@ -264,6 +264,20 @@ describe("creating", () => {
   });
 });
 
+test("a node sees the caller's configurable under the server's keys, and what a tracer is to be told", async () => {
+  const run = await http.post("/runs/wait", {
+    assistant_id: "echo",
+    input: { value: 1 },
+    config: { configurable: { mine: 0, thread_id: "theirs", langgraph_auth_user: { identity: "root" }, __x: 1 } },
+    langsmith_tracer: { project_name: "p", example_id: "e" },
+  });
+  const { configurable } = run.body.seen as { configurable: Record<string, unknown> };
+  expect(configurable).toMatchObject({ mine: 0, graph_id: "echo", langsmith_project: "p", langsmith_example_id: "e" });
+  expect(configurable["assistant_id"]).toMatch(/^[0-9a-f-]{36}$/);
+  expect(configurable["thread_id"]).not.toBe("theirs");
+  expect(Object.keys(configurable).filter((key) => /^__|^langgraph_auth/.test(key))).toEqual([]);
+});
+
 describe("double texting", () => {
   const start = async (thread: string) => {
     const { body: run } = await http.post(`/threads/${thread}/runs`, longRun);

@@ -56,7 +56,10 @@ function kwargsOf(body: CreateRunBody, { assistant, headers }: RunCaller): RunKw
   return compact({
     input: body.command === undefined ? (body.input ?? null) : undefined,
     command: body.command === undefined ? undefined : commandOf(body.command),
-    config: { ...config, configurable: clientConfigurable({ ...own, ...body.config?.configurable }) },
+    config: {
+      ...config,
+      configurable: clientConfigurable({ ...own, ...body.config?.configurable, ...tracerKeys(body) }),
+    },
     headers: isEmpty(headers) ? undefined : headers,
     context:
       body.context === undefined && isEmpty(assistant.context) ? undefined : { ...assistant.context, ...body.context },
@@ -72,6 +75,11 @@ function kwargsOf(body: CreateRunBody, { assistant, headers }: RunCaller): RunKw
     durability: durabilityOf(body),
     strict_resume: body.strict_resume,
   }) as RunKwargs;
+}
+
+/** What LangSmith's tracer looks for in the config of a run. */
+function tracerKeys({ langsmith_tracer: tracer }: CreateRunBody): Record<string, unknown> {
+  return compact({ langsmith_project: tracer?.project_name, langsmith_example_id: tracer?.example_id });
 }
 
 function isEmpty(value: object): boolean {

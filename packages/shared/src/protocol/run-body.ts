@@ -51,6 +51,9 @@ export const createRunBody = z
     durability: absent(z.enum(["sync", "async", "exit"])),
     checkpoint_during: absent(z.boolean()).meta({ deprecated: true }),
     strict_resume: absent(z.boolean()),
+    langsmith_tracer: absent(
+      z.object({ project_name: absent(storableText.max(512)), example_id: absent(storableText.max(512)) }),
+    ),
   })
   .meta({ id: "CreateRunBody" });
 export type CreateRunBody = z.output<typeof createRunBody>;
