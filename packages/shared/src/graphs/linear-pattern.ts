@@ -48,7 +48,7 @@ class Parser {
     const inner = source.replace(/^\^/, "").replace(/(?<!\\)((?:\\\\)*)\$$/, "$1");
     if (inner !== source && this.#hasTopLevelChoice(inner))
       throw new Error("^ and $ belong to one alternative only; put the alternatives in a group: ^(a|b)$");
-    this.#chars = [...inner];
+    this.#chars = Array.from(inner);
   }
 
   parse(): Node {
