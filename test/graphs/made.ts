@@ -21,9 +21,9 @@ export function unmade(): never {
 export async function noted(config: LangGraphRunnableConfig, runtime: unknown) {
   const { configurable = {}, metadata, tags, recursionLimit } = config;
   effect({ configurable, metadata, tags, recursionLimit, context: config.context, runtime });
-  const team = (configurable as Record<string, unknown>)["x-team"] ?? "nobody";
+  const team = ((configurable as Record<string, unknown>)["x-team"] as string | undefined) ?? "nobody";
   return new StateGraph(State)
-    .addNode(String(team), () => ({ said: [`team ${String(team)}`] }))
-    .addEdge(START, String(team))
-    .addEdge(String(team), END);
+    .addNode(team, () => ({ said: [`team ${team}`] }))
+    .addEdge(START, team)
+    .addEdge(team, END);
 }

@@ -98,7 +98,9 @@ export class Authenticator {
     const { origin } = request.headers;
     if (origin === undefined || this.#options.allowedOrigins.allows(origin)) return;
     if (origin !== `http://${request.headers.host}`) {
-      throw new Forbidden("This server does not answer web pages of other origins. Name them in ALLOWED_ORIGINS");
+      throw new Forbidden(
+        "This server does not answer web pages of other origins. Name them in ALLOWED_ORIGINS or in langgraph.json",
+      );
     }
   }
 }

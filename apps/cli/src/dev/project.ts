@@ -9,6 +9,8 @@ export interface Project {
   readonly config: string;
   readonly folder: string;
   readonly graphIds: readonly string[];
+  /** Below which path the gateway serves its API: as the file has it; the gateway checks it. */
+  readonly mountPrefix: string;
 }
 
 /** Where the user is: npm changes to the folder of package.json and remembers where it was called. */
@@ -20,14 +22,24 @@ export function userFolder(): string {
 /** @throws StartupError when there is no langgraph.json that can be served. */
 export function readProject(choice: Choice): Project {
   const path = configPath(choice);
-  const { graphs } = readJson(path, choice);
+  const { graphs, http } = readJson(path, choice);
   const isMap = typeof graphs === "object" && graphs !== null && !Array.isArray(graphs);
   const graphIds = isMap ? Object.keys(graphs) : [];
-  if (graphIds.length > 0) return { config: path, folder: dirname(path), graphIds };
+  const mountPrefix = typeof http?.mount_prefix === "string" ? http.mount_prefix : "";
+  if (graphIds.length > 0) return { config: path, folder: dirname(path), graphIds, mountPrefix };
   throw new StartupError("config", `${path} names no graphs`, {
     remedy: `${editor(path)}   (it needs e.g. "graphs": { "agent": "./src/agent.ts:graph" })`,
     exitCode: USAGE_ERROR,
   });
+}
+
+/** Where the gateway of a project will be. The environment's word counts more than the file's, as it does for the gateway. */
+export function gatewayUrl(
+  port: number,
+  { mountPrefix }: Pick<Project, "mountPrefix">,
+  env: NodeJS.ProcessEnv,
+): string {
+  return `http://127.0.0.1:${port}${(env["MOUNT_PREFIX"] || mountPrefix).replace(/\/$/, "")}`;
 }
 
 function configPath({ config }: Choice): string {
@@ -41,7 +53,7 @@ function configPath({ config }: Choice): string {
   });
 }
 
-function readJson(path: string, choice: Choice): { graphs?: unknown } {
+function readJson(path: string, choice: Choice): { graphs?: unknown; http?: { mount_prefix?: unknown } | null } {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
@@ -49,7 +61,7 @@ function readJson(path: string, choice: Choice): { graphs?: unknown } {
     throw fileError("config", error, { folder: path, choice }) ?? error;
   }
   try {
-    return (JSON.parse(text) ?? {}) as { graphs?: unknown };
+    return (JSON.parse(text) ?? {}) as ReturnType<typeof readJson>;
   } catch (error) {
     throw new StartupError("config", `${path} is not JSON: ${reasonOf(error)}`, {
       remedy: editor(path),

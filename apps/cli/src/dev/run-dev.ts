@@ -7,7 +7,7 @@ import { DevStack } from "./dev-stack.ts";
 import { ALREADY_RUNNING, PART_FAILED, PORT_IN_USE } from "./exit-codes.ts";
 import { endLeftoverProcesses } from "./leftover-processes.ts";
 import { Progress } from "./progress.ts";
-import { fileError, prepareStateFolder, readProject } from "./project.ts";
+import { gatewayUrl, fileError, prepareStateFolder, readProject } from "./project.ts";
 import { notesFile } from "./running-start.ts";
 import { givenAddress, withoutPassword, type GivenAddress } from "./settings.ts";
 import { watchStopSignals, type StopRequest } from "./stop-signals.ts";
@@ -25,7 +25,7 @@ export async function runDev(options: DevOptions): Promise<void> {
   const given = { postgres: givenAddress("postgres", process.env), redis: givenAddress("redis", process.env) };
   const stateFolder = prepareStateFolder(options);
   const port = options.port || (await findFreePort());
-  const url = `http://127.0.0.1:${port}`;
+  const url = gatewayUrl(port, project, process.env);
   const { workers } = options;
   const lock = takeLock(stateFolder, url, given.postgres, options);
   const progress = new Progress();
