@@ -24,6 +24,7 @@ export default defineConfig({
           name: "unit",
           include: ownTests,
           exclude: [...ignored, "**/*.postgres.test.ts"],
+          testTimeout: 20_000, // of a busy machine
         },
       },
       {
