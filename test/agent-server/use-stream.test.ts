@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { serveFiles, startBrowser } from "../support/browser.ts";
 import { TestClient } from "../support/client.ts";
 import { createTestDatabase } from "../support/database.ts";
-import { Stack } from "../support/stack.ts";
+import { Stack, type StackProcess } from "../support/stack.ts";
 import { INSTALL_TIMEOUT_MS } from "../support/system-program.ts";
 import { eventually } from "../support/wait.ts";
 
@@ -20,6 +20,7 @@ const here = (name: string) => fileURLToPath(new URL(`browser/${name}`, import.m
 let page: Page; // one for all tests, as each takes a second to open: every test has a thread of its own
 let site: string;
 let gateways: string[];
+let workers: StackProcess[];
 let http: TestClient;
 beforeAll(async () => {
   const [browser, database, address] = await Promise.all([startBrowser(), createTestDatabase(), servePages()]);
@@ -32,7 +33,8 @@ beforeAll(async () => {
   const starting = [stack.startGateway(), stack.startGateway(), stack.startWorker(), stack.startWorker()] as const;
   page = await browser.newPage();
   page.setDefaultTimeout(10_000);
-  const [one, other] = await Promise.all(starting);
+  const [one, other, ...started] = await Promise.all(starting);
+  workers = started;
   gateways = [one.url, other.url];
   http = new TestClient(one.url);
 }, INSTALL_TIMEOUT_MS);
@@ -194,8 +196,12 @@ describe.each(VERSIONS)("useStream of SDK $version", ({ version }) => {
     await open();
     await send("hello");
     await shows("half an answer", ({ texts }) => (texts[1]?.length ?? 0) > 10);
+    for (const worker of workers) worker.signal("SIGSTOP"); // the answer stays a half until the page is back
     await page.reload();
-    await rests("the answer", ({ texts }) => texts.join() === `hello,${GREETING}`);
+    const { texts } = await shows("the half again", (now) => now.busy && (now.texts[1]?.length ?? 0) > 10);
+    expect(GREETING.startsWith(texts[1] as string) && texts[1] !== GREETING, texts[1]).toBe(true);
+    for (const worker of workers) worker.signal("SIGCONT");
+    await rests("the answer", (now) => now.texts.join() === `hello,${GREETING}`);
     expect(await statuses()).toEqual(["success"]);
   });
 
