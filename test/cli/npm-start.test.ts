@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { DevNotes } from "../../apps/cli/src/dev/dev-lock.ts";
+import { SDKS } from "../agent-server/sdk.ts";
 import { TestClient } from "../support/client.ts";
 import { eventually } from "../support/wait.ts";
 import { makeCheckout, makeUser, type Checkout } from "./checkout.ts";
@@ -140,6 +141,25 @@ describe.runIf(isLinux)(`npm start as ${whoever}, below a folder that nobody els
       expect(await second.exited).toBe(4);
       expect(second.output).toContain(`port ${port} on 127.0.0.1 is in use`);
       expect(second.output).toMatch(/npm start -- --port \d+/);
+    });
+
+    test("LangGraph's own clients find its graphs and run them", async () => {
+      for (const { connect } of SDKS) {
+        const client = connect(notes.url);
+        const assistants = await client.assistants.search({ limit: 100 });
+        expect(assistants.map(({ graph_id }) => graph_id).toSorted()).toEqual(
+          ["counter", "customer_support", "document_processor", "research_agent"].toSorted(),
+        );
+        const { thread_id } = await client.threads.create();
+        const events: string[] = [];
+        const stream = client.runs.stream(thread_id, "counter", {
+          input: { steps: 3, delay_ms: 1 },
+          streamMode: "values",
+        });
+        for await (const { event } of stream) events.push(event);
+        expect(events.filter((event) => event === "values").length).toBeGreaterThanOrEqual(3);
+        expect((await client.threads.getState(thread_id)).values).toMatchObject({ count: 3 });
+      }
     });
 
     test("the demo shows the agents at work and ends with a report on each document", { timeout: SLOW }, () => {

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { count, flag, port, seconds } from "@flotilla/shared/process/env";
+import { mountPrefix } from "@flotilla/shared/graphs/http-settings";
 import { assistantDefaults } from "@flotilla/shared/protocol/assistant-body";
 import { DEFAULT_PREFIX } from "@flotilla/shared/redis/connection";
 
@@ -36,7 +37,12 @@ export const gatewayEnv = z.object({
   ALLOWED_ORIGINS: z
     .string()
     .default("")
-    .describe("Origins of web pages that may call the API, separated by commas; `*` for all, then without credentials"),
+    .describe(
+      "Origins of web pages that may call the API, separated by commas; `*` for all, then without credentials. Instead of those in langgraph.json",
+    ),
+  MOUNT_PREFIX: mountPrefix
+    .optional()
+    .describe("Path below which the API is served, e.g. `/api`; instead of `http.mount_prefix` in langgraph.json"),
   TRUST_PROXY_HOPS: z.coerce
     .number()
     .int()

@@ -9,6 +9,7 @@ import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 import type { Redis } from "@flotilla/shared/redis/connection";
 import type { Assistants } from "./assistants/assistants.ts";
 import type { SourceSchemas } from "./assistants/source/source-schemas.ts";
+import type { HeaderPicker } from "./http/pick-headers.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import type { EndedRuns } from "./runs/ended-runs.ts";
 import type { RunSignals } from "./runs/run-signals.ts";
@@ -31,6 +32,10 @@ export interface Gateway {
   registry: GraphRegistry;
   assistants: Assistants;
   sourceSchemas: SourceSchemas;
+  /** The path below which the API is served, `""` or `/path`: links and locations begin with it. */
+  mountPrefix: string;
+  /** Which request headers graphs find in their `configurable`. */
+  configurableHeaders: HeaderPicker;
   metrics: GatewayMetrics;
   logger: Logger;
   /** Test hook; does nothing in production. */

@@ -5,7 +5,7 @@ import { messageOf } from "@flotilla/shared/errors";
 import { EventTails } from "@flotilla/shared/events/event-tail";
 import { WakeUps } from "@flotilla/shared/events/wake-ups";
 import { GraphRegistry } from "@flotilla/shared/graphs/graph-registry";
-import { readGraphConfig } from "@flotilla/shared/graphs/langgraph-json";
+import { applyGraphConfig, readGraphConfig } from "@flotilla/shared/graphs/langgraph-json";
 import { createRegistry } from "@flotilla/shared/metrics/process-metrics";
 import { ClockCheck } from "@flotilla/shared/postgres/clock";
 import { checkConnectionBudget } from "@flotilla/shared/postgres/connection-budget";
@@ -26,10 +26,13 @@ import { createApp } from "./app.ts";
 import { assistantRoutes } from "./assistants/routes.ts";
 import { SourceSchemas } from "./assistants/source/source-schemas.ts";
 import { gatewayEnv } from "./config.ts";
+import { servedRoutes } from "./http/route.ts";
 import type { Gateway } from "./gateway.ts";
 import { Assistants } from "./assistants/assistants.ts";
 import { graphRoutes } from "./graphs/routes.ts";
 import { Authenticator } from "./http/authenticate.ts";
+import { corsRulesOf } from "./http/origins.ts";
+import { HeaderPicker, SERVER_KEYS } from "./http/pick-headers.ts";
 import { eraseTemporaryThreads } from "./maintenance/erase-temporary-threads.ts";
 import { enqueueStranded } from "./maintenance/enqueue-stranded.ts";
 import { expireThreads } from "./maintenance/expire-threads.ts";
@@ -75,7 +78,9 @@ try {
   if (budget !== undefined) logger.warn(budget);
 
   const graphConfig = await readGraphConfig(config.FLOTILLA_CONFIG);
-  for (const [name, value] of Object.entries(graphConfig.env)) process.env[name] ??= value;
+  applyGraphConfig(graphConfig, process.env, logger);
+  const { http } = graphConfig;
+  const mountPrefix = config.MOUNT_PREFIX ?? http.mountPrefix;
   const registry = await GraphRegistry.load(graphConfig, logger);
 
   const redis = connectRedis(config.REDIS_URL, "producer", logger);
@@ -125,6 +130,8 @@ try {
     registry,
     assistants: new Assistants({ pool, registry, defaults: config.LANGGRAPH_CONFIG }),
     sourceSchemas: lifecycle.add(new SourceSchemas(pool, registry, logger)),
+    mountPrefix,
+    configurableHeaders: new HeaderPicker(http.configurableHeaders, SERVER_KEYS),
     metrics,
     logger,
     failpoint: failpointOf(process.env, () => process.kill(process.pid, "SIGKILL")),
@@ -152,10 +159,13 @@ try {
   const allowedOrigins = config.ALLOWED_ORIGINS.split(",")
     .map((origin) => origin.trim())
     .filter((origin) => origin !== "");
-  const authenticator = new Authenticator({ db: pool, allowedOrigins });
+  const cors = corsRulesOf(allowedOrigins, http.cors);
+  if (cors.origins.all && http.cors?.allow_credentials === true)
+    logger.warn("ALLOWED_ORIGINS allows all origins: http.cors.allow_credentials has no effect");
+  const authenticator = new Authenticator({ db: pool, allowedOrigins: cors.origins });
   const langgraphVersion = (createRequire(import.meta.url)("@langchain/langgraph/package.json") as { version: string })
     .version;
-  const routes = [
+  const known = [
     ...graphRoutes(gateway),
     ...assistantRoutes(gateway),
     ...threadRoutes(gateway),
@@ -163,22 +173,26 @@ try {
     ...runRoutes(gateway),
     ...followRoutes(gateway),
   ];
-  routes.push(
+  known.push(
     ...systemRoutes({
       gateway,
       prometheus,
       clock,
       langgraphVersion,
       metricsPublic: config.METRICS_PUBLIC,
+      disabled: http.disabled,
       isStopping: () => stopping,
-      openApi: () => describeApi(routes),
+      openApi: () => describeApi(routes, mountPrefix),
     }),
   );
+  const routes = servedRoutes(known, http.disabled);
   const app = createApp({
     gateway,
     authenticator,
     routes,
-    allowedOrigins,
+    docs: !http.disabled.has("meta"),
+    cors,
+    loggedHeaders: new HeaderPicker(http.loggingHeaders),
     trustProxyHops: config.TRUST_PROXY_HOPS,
     maxBodyBytes: config.MAX_BODY_BYTES,
     maxJsonDepth: config.MAX_JSON_DEPTH,
@@ -204,7 +218,7 @@ try {
     server.listen(config.PORT, host, resolve);
   });
   const { address, port } = server.address() as AddressInfo;
-  const url = `http://${address.includes(":") ? `[${address}]` : address}:${port}`;
+  const url = `http://${address.includes(":") ? `[${address}]` : address}:${port}${mountPrefix}`;
 
   stopOnSignals({
     logger,

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
-import { countDeadLetters, getDemand } from "@flotilla/shared/runs/run-queries";
+import { countDeadLetters, getDemand } from "@flotilla/shared/runs/fleet-queries";
 import { countBusyThreads } from "@flotilla/shared/threads/thread-queries";
 import type { Queryable } from "@flotilla/shared/postgres/pool";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";

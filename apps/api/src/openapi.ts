@@ -3,8 +3,11 @@ import { errorBody } from "@flotilla/shared/protocol/responses";
 import { VERSION } from "@flotilla/shared/version";
 import type { Route, RouteAnswer } from "./http/route.ts";
 
-/** The OpenAPI 3.1 document, made from the schemas that validate. Schemas with an id become components. */
-export function describeApi(routes: readonly Route[]): unknown {
+/**
+ * The OpenAPI 3.1 document, made from the schemas that validate. Schemas with an id become components.
+ * @param mountPrefix below which the paths are; "" or a path
+ */
+export function describeApi(routes: readonly Route[], mountPrefix: string): unknown {
   const schemas: Schemas = {};
   const paths: Record<string, Record<string, unknown>> = {};
   for (const route of routes) (paths[route.path] ??= {})[route.method] = describeRoute(route, schemas);
@@ -16,6 +19,7 @@ export function describeApi(routes: readonly Route[]): unknown {
       description: "A self-hosted LangGraph server",
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
+    ...(mountPrefix === "" ? {} : { servers: [{ url: mountPrefix }] }),
     paths,
     components: {
       schemas,

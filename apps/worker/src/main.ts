@@ -1,5 +1,5 @@
 import { setPriority } from "node:os";
-import { readGraphConfig } from "@flotilla/shared/graphs/langgraph-json";
+import { applyGraphConfig, readGraphConfig } from "@flotilla/shared/graphs/langgraph-json";
 import { GroupWriter } from "@flotilla/shared/graphs/checkpoints/group-writer";
 import { GraphRegistry } from "@flotilla/shared/graphs/graph-registry";
 import { messageOf } from "@flotilla/shared/errors";
@@ -63,7 +63,7 @@ try {
   if (budget !== undefined) logger.warn(budget);
 
   const graphConfig = await readGraphConfig(config.FLOTILLA_CONFIG);
-  for (const [name, value] of Object.entries(graphConfig.env)) process.env[name] ??= value;
+  applyGraphConfig(graphConfig, process.env, logger);
   const registry = await GraphRegistry.load(graphConfig, logger);
   await useStandInsForGraphs(graphConfig.path, process.env);
 

@@ -14,15 +14,16 @@ import type { Failpoint } from "@flotilla/shared/process/failpoints";
 import type { Logger } from "@flotilla/shared/process/logger";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 import type { Redis } from "@flotilla/shared/redis/connection";
+import { redispatchRun } from "@flotilla/shared/runs/fleet-queries";
 import {
   claimRun,
   failStart,
-  redispatchRun,
   settleRun,
   storeResumeMap,
   type Settlement,
   type SettleOutcome,
 } from "@flotilla/shared/runs/run-queries";
+import { graphConfigOf, runMetadata } from "@flotilla/shared/runs/configurable";
 import type { ClaimedRun } from "@flotilla/shared/runs/run";
 import type { WorkerConfig } from "./config.ts";
 import type { WorkerMetrics } from "./metrics.ts";
@@ -30,7 +31,6 @@ import type { Drain } from "./runs/drain.ts";
 import type { ExecuteRunDeps } from "./runs/execute-run.ts";
 import type { Leases } from "./runs/lease.ts";
 import type { RunContext } from "./runs/run-context.ts";
-import { runMetadata } from "./runs/run-config.ts";
 import type { OpenLogs } from "./streaming/open-logs.ts";
 
 /** The parts of a worker process, as main.ts started them. */
@@ -96,8 +96,7 @@ export function wireExecution(parts: WorkerParts): ExecuteRunDeps {
         latest,
         eventCount: () => log.count,
       }),
-    bindGraph: (run, saver) =>
-      parts.registry.bind(run.graph_id, saver, { configurable: run.kwargs.config?.configurable ?? {} }),
+    bindGraph: (run, saver) => parts.registry.bind(run.graph_id, saver, graphConfigOf(run), "threads.create_run"),
     readCheckpoint: (run, checkpointId, signal) => whileAway(() => readCheckpoint(pool, run, checkpointId), signal),
     readEventMark: (run, signal) =>
       whileAway(

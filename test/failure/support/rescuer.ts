@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { listExpired, redispatchRun, settleRun } from "@flotilla/shared/runs/run-queries";
+import { listExpired, redispatchRun } from "@flotilla/shared/runs/fleet-queries";
+import { settleRun } from "@flotilla/shared/runs/run-queries";
 import type { Pool } from "@flotilla/shared/postgres/pool";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 

@@ -22,6 +22,7 @@ import {
 import { queryFlag } from "@flotilla/shared/protocol/query";
 import { errorBody } from "@flotilla/shared/protocol/responses";
 import type { Assistant, AssistantFilter } from "@flotilla/shared/assistants/assistant";
+import { clientConfigurable } from "@flotilla/shared/runs/configurable";
 import type { Gateway } from "../gateway.ts";
 import { bindGraph } from "../graphs/bind-graph.ts";
 import { setPagination } from "../http/page.ts";
@@ -45,19 +46,20 @@ const unusable = {
 export function assistantRoutes(gateway: Gateway): Route[] {
   const { assistants, registry, sourceSchemas, pool } = gateway;
 
-  async function bound(tenantId: string, id: string): Promise<{ assistant: Assistant; graph: CompiledGraph }> {
-    const assistant = await assistants.require(tenantId, id);
+  /** The graph as a run of the assistant would have it, if the same request asked for one. */
+  async function bound({ principal: { tenantId }, params, request }: OfAssistant): Promise<BoundAssistant> {
+    const assistant = await assistants.require(tenantId, params.assistant_id);
     const { configurable } = assistant.config as { configurable?: Record<string, unknown> };
-    const config = { configurable: configurable ?? {}, context: assistant.context };
+    const { assistant_id, graph_id, context } = assistant;
+    const said = clientConfigurable({ ...configurable, ...gateway.configurableHeaders.of(request.headers) });
+    const config = { configurable: { ...said, assistant_id, graph_id }, context };
     const saver = new ThreadSaver(pool, tenantId);
-    return { assistant, graph: await bindGraph(registry, assistant.graph_id, saver, config) };
+    return { assistant, graph: await bindGraph(registry, graph_id, saver, config, "assistants.read") };
   }
 
-  async function sendSubgraphs(
-    { principal, params: { assistant_id }, query, response }: SubgraphsContext,
-    at?: string,
-  ): Promise<void> {
-    const { graph } = await bound(principal.tenantId, assistant_id);
+  async function sendSubgraphs(context: SubgraphsContext, at?: string): Promise<void> {
+    const { query, response } = context;
+    const { graph } = await bound(context);
     const found = await subgraphsOf(graph, { namespace: at, recurse: query.recurse === true });
     response.json(Object.fromEntries(found.map(([name, subgraph]) => [name, runtimeSchemas(subgraph)])));
   }
@@ -205,9 +207,9 @@ export function assistantRoutes(gateway: Gateway): Route[] {
       params,
       query: z.object({ xray: xray.optional() }),
       answers: { 200: { description: "Nodes and edges", schema: drawnGraph }, ...unusable },
-      async handle({ principal, params: { assistant_id }, query, response }) {
-        const { graph } = await bound(principal.tenantId, assistant_id);
-        response.json(await drawGraph(graph, query.xray ?? false));
+      async handle(context) {
+        const { graph } = await bound(context);
+        context.response.json(await drawGraph(graph, context.query.xray ?? false));
       },
     }),
     route({
@@ -217,11 +219,11 @@ export function assistantRoutes(gateway: Gateway): Route[] {
       summary: "JSON Schemas of the graph's state, input, output and context",
       params,
       answers: { 200: { description: "The schemas", schema: graphSchemas }, ...unusable },
-      async handle({ principal, params: { assistant_id }, response }) {
-        const { assistant, graph } = await bound(principal.tenantId, assistant_id);
+      async handle(context) {
+        const { assistant, graph } = await bound(context);
         const known = runtimeSchemas(graph);
         const source = isWhole(known) ? undefined : await sourceSchemas.of(assistant.graph_id);
-        response.json({ graph_id: assistant.graph_id, ...withSource(known, source) });
+        context.response.json({ graph_id: assistant.graph_id, ...withSource(known, source) });
       },
     }),
     route({
@@ -252,6 +254,8 @@ const subgraphsAnswers = {
   200: { description: "Namespace to schemas; empty when there is none", schema: z.record(z.string(), subgraphSchemas) },
   ...unusable,
 };
+type OfAssistant = RouteContext<z.output<typeof params>, unknown, unknown>;
+type BoundAssistant = { assistant: Assistant; graph: CompiledGraph };
 type SubgraphsContext = RouteContext<z.output<typeof params>, z.output<typeof subgraphsQuery>, unknown>;
 
 function filterOf({ metadata, graph_id: graphId, name }: AssistantFilterBody): AssistantFilter {

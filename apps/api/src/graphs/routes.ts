@@ -7,7 +7,7 @@ import { callResult, errorBody, graphList, threadHandle, threadState } from "@fl
 import type { Gateway } from "../gateway.ts";
 import { idempotencyOf } from "../http/idempotency.ts";
 import { waitQuery } from "../http/prefer-wait.ts";
-import { route, type Route } from "../http/route.ts";
+import { route, type Route, type RouteContext } from "../http/route.ts";
 import { answerWithHandleOrResult, answerWithStream } from "../runs/answer-run.ts";
 import { resumeOf, submissionOf, threadIdOf } from "./submission.ts";
 
@@ -35,11 +35,23 @@ const submitted = {
 
 export function graphRoutes(gateway: Gateway): Route[] {
   const { registry, states } = gateway;
+  const callerOf = ({
+    principal,
+    params: { graph },
+    request,
+    body,
+  }: RouteContext<{ graph: string }, unknown, unknown>) => ({
+    principal,
+    graphId: graph,
+    idempotency: idempotencyOf(request, body),
+    headers: gateway.configurableHeaders.of(request.headers),
+  });
   return [
     route({
       method: "get",
       path: "/graphs",
       tag,
+      area: "assistants",
       summary: "The graphs that this server runs",
       answers: { 200: { description: "Names and descriptions", schema: graphList } },
       handle: ({ response }) => void response.json({ graphs: registry.describe() }),
@@ -48,6 +60,7 @@ export function graphRoutes(gateway: Gateway): Route[] {
       method: "post",
       path: "/graphs/{graph}/invoke",
       tag,
+      area: "runs",
       summary: "Submit a run; with Prefer: wait=N, wait for its result",
       params,
       query: waitQuery,
@@ -56,11 +69,7 @@ export function graphRoutes(gateway: Gateway): Route[] {
       answers: submitted,
       async handle(context) {
         registry.requireLoaded(context.params.graph);
-        const caller = {
-          principal: context.principal,
-          graphId: context.params.graph,
-          idempotency: idempotencyOf(context.request, context.body),
-        };
+        const caller = callerOf(context);
         await answerWithHandleOrResult(gateway, context, submissionOf(context.body, caller, INVOKE_MODES));
       },
     }),
@@ -68,6 +77,7 @@ export function graphRoutes(gateway: Gateway): Route[] {
       method: "post",
       path: "/graphs/{graph}/resume",
       tag,
+      area: "runs",
       summary: "Answer the question that a thread waits for",
       params,
       query: waitQuery,
@@ -76,11 +86,7 @@ export function graphRoutes(gateway: Gateway): Route[] {
       answers: submitted,
       async handle(context) {
         registry.requireLoaded(context.params.graph);
-        const caller = {
-          principal: context.principal,
-          graphId: context.params.graph,
-          idempotency: idempotencyOf(context.request, context.body),
-        };
+        const caller = callerOf(context);
         await answerWithHandleOrResult(gateway, context, resumeOf(context.body, caller, INVOKE_MODES));
       },
     }),
@@ -88,6 +94,7 @@ export function graphRoutes(gateway: Gateway): Route[] {
       method: "post",
       path: "/graphs/{graph}/stream",
       tag,
+      area: "runs",
       summary: "Submit a run and follow its events",
       params,
       body: invokeBody,
@@ -98,18 +105,17 @@ export function graphRoutes(gateway: Gateway): Route[] {
       },
       async handle(context) {
         registry.requireLoaded(context.params.graph);
-        const caller = {
-          principal: context.principal,
-          graphId: context.params.graph,
-          idempotency: idempotencyOf(context.request, context.body),
-        };
-        await answerWithStream(gateway, { ...context, query: {} }, submissionOf(context.body, caller, STREAM_MODES));
+        const caller = callerOf(context);
+        await answerWithStream(gateway, { ...context, query: {} }, submissionOf(context.body, caller, STREAM_MODES), {
+          locationBase: gateway.mountPrefix,
+        });
       },
     }),
     route({
       method: "get",
       path: "/graphs/{graph}/state",
       tag,
+      area: "threads",
       summary: "The state of a thread",
       params,
       query: z.object({ thread_id: threadId, checkpoint_id: checkpointId.optional(), subgraphs: queryFlag.optional() }),
@@ -125,6 +131,7 @@ export function graphRoutes(gateway: Gateway): Route[] {
       method: "post",
       path: "/graphs/{graph}/state",
       tag,
+      area: "threads",
       summary: "Edit the state of a thread that is at rest",
       params,
       query: z.object({ thread_id: threadId.optional() }),
@@ -161,6 +168,7 @@ export function graphRoutes(gateway: Gateway): Route[] {
       method: "get",
       path: "/graphs/{graph}/history",
       tag,
+      area: "threads",
       summary: "Earlier states of a thread, newest first",
       params,
       query: z.object({ thread_id: threadId, limit: limit.default(10), before: checkpointId.optional() }),

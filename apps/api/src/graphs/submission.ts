@@ -13,9 +13,11 @@ interface Caller {
   principal: Principal;
   graphId: string;
   idempotency: Idempotency | undefined;
+  /** Those of the request's headers that langgraph.json lets through to the graph, by name. */
+  headers: Record<string, string>;
 }
 
-export function submissionOf(body: InvokeBody, caller: Caller, defaultModes: string[]): Submission {
+export function submissionOf(body: InvokeBody, { headers, ...caller }: Caller, defaultModes: string[]): Submission {
   return {
     ...caller,
     assistant: undefined,
@@ -23,7 +25,7 @@ export function submissionOf(body: InvokeBody, caller: Caller, defaultModes: str
     thread: "made",
     delaySeconds: 0,
     kwargs: {
-      ...optionsOf(body, defaultModes),
+      ...optionsOf(body, headers, defaultModes),
       input: body.input ?? null,
       ...(body.checkpoint_id === undefined ? {} : { checkpoint_id: body.checkpoint_id }),
     },
@@ -33,7 +35,7 @@ export function submissionOf(body: InvokeBody, caller: Caller, defaultModes: str
   };
 }
 
-export function resumeOf(body: ResumeBody, caller: Caller, defaultModes: string[]): Submission {
+export function resumeOf(body: ResumeBody, { headers, ...caller }: Caller, defaultModes: string[]): Submission {
   const command: CommandInput = body.command ?? {};
   const answer: unknown = body.resume_data === undefined ? command.resume : body.resume_data;
   return {
@@ -42,7 +44,7 @@ export function resumeOf(body: ResumeBody, caller: Caller, defaultModes: string[
     threadId: body.thread_id,
     thread: "required",
     delaySeconds: 0,
-    kwargs: { ...optionsOf(body, defaultModes), command: { ...command, resume: answer } },
+    kwargs: { ...optionsOf(body, headers, defaultModes), command: { ...command, resume: answer } },
     metadata: metadataOf(body),
     strategy: body.multitask_strategy ?? "enqueue",
     resume: addressedAnswer(answer, body.interrupt_id),
@@ -64,7 +66,11 @@ function metadataOf({ config, metadata }: Pick<InvokeBody, "config" | "metadata"
   return { ...config?.metadata, ...metadata };
 }
 
-function optionsOf(body: Omit<InvokeBody, "input">, defaultModes: string[]): RunKwargs {
+function optionsOf(
+  body: Omit<InvokeBody, "input">,
+  headers: Record<string, string>,
+  defaultModes: string[],
+): RunKwargs {
   const configurable = clientConfigurable(body.config?.configurable ?? {});
   const given: Partial<RunKwargs> = {};
   if (body.config !== undefined) {
@@ -76,6 +82,7 @@ function optionsOf(body: Omit<InvokeBody, "input">, defaultModes: string[]): Run
   if (body.stream_subgraphs !== undefined) given.stream_subgraphs = body.stream_subgraphs;
   if (body.interrupt_before !== undefined) given.interrupt_before = body.interrupt_before;
   if (body.interrupt_after !== undefined) given.interrupt_after = body.interrupt_after;
+  if (Object.keys(headers).length > 0) given.headers = headers;
   const modes = body.stream_mode === undefined || body.stream_mode.length === 0 ? defaultModes : body.stream_mode;
   return { ...given, stream_mode: [...new Set(modes)] };
 }

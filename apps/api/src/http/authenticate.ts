@@ -4,6 +4,7 @@ import { ANONYMOUS, hashKey, type Principal } from "@flotilla/shared/access/api-
 import { findApiKey, hasApiKeys } from "@flotilla/shared/access/api-key-queries";
 import { Forbidden, Unauthorized } from "@flotilla/shared/errors";
 import type { Queryable } from "@flotilla/shared/postgres/pool";
+import type { AllowedOrigins } from "./origins.ts";
 
 /** How long a key that was found, and whether there are keys at all, is believed, in ms. A revoked key works for as long. */
 const BELIEVED_MS = 5_000;
@@ -16,7 +17,7 @@ LOOPBACK.addSubnet("::ffff:127.0.0.0", 104, "ipv6");
 
 export interface AuthenticatorOptions {
   db: Queryable;
-  allowedOrigins: readonly string[];
+  allowedOrigins: AllowedOrigins;
 }
 
 /**
@@ -95,12 +96,7 @@ export class Authenticator {
       );
     }
     const { origin } = request.headers;
-    if (
-      origin === undefined ||
-      this.#options.allowedOrigins.includes(origin) ||
-      this.#options.allowedOrigins.includes("*")
-    )
-      return;
+    if (origin === undefined || this.#options.allowedOrigins.allows(origin)) return;
     if (origin !== `http://${request.headers.host}`) {
       throw new Forbidden("This server does not answer web pages of other origins. Name them in ALLOWED_ORIGINS");
     }

@@ -1,5 +1,6 @@
 import type { Request, Response } from "express";
 import type * as z from "zod";
+import type { ApiArea } from "@flotilla/shared/graphs/http-settings";
 import type { Principal } from "@flotilla/shared/access/api-key";
 
 /** What a handler gets: the caller and the request's parts, parsed by the route's own schemas. */
@@ -38,6 +39,10 @@ export interface Route<
    * whoever reaches the port, as load balancers and scrapers call by address.
    */
   access?: "probe" | "open" | "key";
+  /** What switches the route off, where it is not its tag: `disable_<area>` of a langgraph.json. */
+  area?: ApiArea;
+  /** Whether it is answered without the mount prefix as well: who watches a process is told its address, not its API's. */
+  atRoot?: true;
   params?: P;
   query?: Q;
   body?: B;
@@ -52,4 +57,9 @@ export function route<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodT
   definition: Route<P, Q, B>,
 ): Route {
   return definition as unknown as Route;
+}
+
+/** The routes that are not switched off. One that is gets the answer of a path where nothing is, and is not described. */
+export function servedRoutes(routes: readonly Route[], disabled: ReadonlySet<string>): Route[] {
+  return routes.filter(({ area, tag }) => !disabled.has(area ?? tag));
 }

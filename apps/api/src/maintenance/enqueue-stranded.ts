@@ -2,7 +2,7 @@ import type { Pool } from "@flotilla/shared/postgres/pool";
 import type { Redis } from "@flotilla/shared/redis/connection";
 import type { Logger } from "@flotilla/shared/process/logger";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
-import { listStranded, readClock, redispatchRun } from "@flotilla/shared/runs/run-queries";
+import { listStranded, readClock, redispatchRun } from "@flotilla/shared/runs/fleet-queries";
 import type { GatewayMetrics } from "../metrics.ts";
 import type { Duty } from "./maintainer.ts";
 

@@ -1,5 +1,5 @@
 import type { Pool } from "@flotilla/shared/postgres/pool";
-import { deleteOldIdempotencyKeys } from "@flotilla/shared/runs/run-queries";
+import { deleteOldIdempotencyKeys } from "@flotilla/shared/runs/fleet-queries";
 import type { Duty } from "./maintainer.ts";
 
 /** Removes Idempotency-Keys that have had their 24 hours, in small batches. */

@@ -34,7 +34,7 @@ export async function answerWithHandleOrResult(
   const end = await wait.end(context.principal.tenantId, signal);
   response.setHeader("preference-applied", `wait=${seconds}`);
   if (end === undefined) return sendHandle(gateway, context, submission, accepted);
-  sendResult(response, accepted, end);
+  sendResult(gateway, response, accepted, end);
 }
 
 /** Tells the worker what somebody is waiting for. */
@@ -71,7 +71,7 @@ export async function answerWithRun(
   path: (accepted: AcceptedRun) => string = runPath,
 ): Promise<void> {
   const accepted = await createRun(gateway, submission, newRunId());
-  response.setHeader("content-location", path(accepted));
+  response.setHeader("content-location", gateway.mountPrefix + path(accepted));
   response.json(visibleRun(await rowOf(gateway, submission.principal.tenantId, accepted)));
 }
 
@@ -94,19 +94,24 @@ export async function answerWithFinalState(
 ): Promise<AcceptedRun | undefined> {
   const { tenantId } = submission.principal;
   const { accepted, wait } = await submitAndListen(gateway, submission);
-  context.response.set({ "content-location": path(accepted), location: `${runPath(accepted)}/join` });
+  context.response.set({
+    "content-location": gateway.mountPrefix + path(accepted),
+    location: `${runPath(accepted)}/join`,
+  });
   return (await sendFinalState(context.response, wait, tenantId, context.clientGone)) ? undefined : accepted;
 }
 
 /**
  * The run's events from the first on. Enqueued before the headers, subscribed before a worker can start.
+ * `Location` is where to go on. Clients of the Agent Server API put it after their server's URL, mount prefix and all; others
+ * take it as any URL's path, and get the prefix in `locationBase`.
  * @returns the run whose client went away before its end.
  */
 export async function answerWithStream(
   gateway: Gateway,
   context: Context,
   submission: Submission,
-  path: (accepted: AcceptedRun) => string = runPath,
+  { path = runPath, locationBase = "" }: { path?: (accepted: AcceptedRun) => string; locationBase?: string } = {},
 ): Promise<AcceptedRun | undefined> {
   const runId = newRunId();
   const opening = gateway.tails.openNew(runId, submission.principal.tenantId);
@@ -123,8 +128,8 @@ export async function answerWithStream(
     tail = await gateway.tails.open(accepted.runId, submission.principal.tenantId);
   }
   const sse = gateway.streams.open(context.response, {
-    "content-location": path(accepted),
-    location: `${runPath(accepted)}/stream`,
+    "content-location": gateway.mountPrefix + path(accepted),
+    location: `${locationBase}${runPath(accepted)}/stream`,
   });
   await streamRun(gateway, tail, sse, {
     tenantId: submission.principal.tenantId,
@@ -150,7 +155,8 @@ async function sendHandle(
   const { response, principal } = context;
   const asked = accepted.replayed || response.hasHeader("preference-applied");
   const found = asked ? await getRunStatus(gateway.pool, principal.tenantId, accepted.runId) : undefined;
-  const run = runPath(accepted);
+  const { mountPrefix } = gateway;
+  const run = mountPrefix + runPath(accepted);
   response
     .status(202)
     .set({ location: run, "content-location": run })
@@ -161,18 +167,18 @@ async function sendHandle(
       links: {
         run,
         stream: `${run}/stream`,
-        state: `/graphs/${encodeURIComponent(submission.graphId)}/state?thread_id=${encodeURIComponent(accepted.threadId)}`,
+        state: `${mountPrefix}/graphs/${encodeURIComponent(submission.graphId)}/state?thread_id=${encodeURIComponent(accepted.threadId)}`,
         cancel: `${run}/cancel`,
       },
     });
 }
 
 /** A failed run is an answer, not a failure of the request. */
-function sendResult(response: Response, accepted: AcceptedRun, end: EndedRun | "gone"): void {
+function sendResult(gateway: Gateway, response: Response, accepted: AcceptedRun, end: EndedRun | "gone"): void {
   const ended = end === "gone" ? { status: "interrupted", values: {}, interrupts: [], error: null } : end;
   response
     .status(200)
-    .set({ "content-location": runPath(accepted) })
+    .set({ "content-location": gateway.mountPrefix + runPath(accepted) })
     .json({
       result: ended.values,
       thread_id: accepted.threadId,

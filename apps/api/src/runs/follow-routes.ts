@@ -72,7 +72,7 @@ export function followRoutes(gateway: Gateway): Route[] {
         const run = await getRunById(pool, principal.tenantId, params.run_id);
         const path = `/runs/${params.run_id}`;
         if (run !== undefined) return follow(gateway, context, run, path);
-        gateway.streams.open(response, { "content-location": path }).end();
+        gateway.streams.open(response, { "content-location": gateway.mountPrefix + path }).end();
       },
     }),
     route({
@@ -112,7 +112,7 @@ async function follow(gateway: Gateway, context: StreamContext, run: Run, path: 
   const after = await startOf(gateway, run, request.get("last-event-id"));
   const tail = await gateway.tails.open(run.run_id, tenantId);
   const location = `${runPath(address)}/stream`;
-  const sse = gateway.streams.open(response, { "content-location": path, location });
+  const sse = gateway.streams.open(response, { "content-location": gateway.mountPrefix + path, location });
   await streamRun(gateway, tail, sse, { ...address, after, modes: query.stream_mode });
   if (sse.clientLeft && query.cancel_on_disconnect === true) await cancelAbandoned(gateway, address);
 }
@@ -132,7 +132,7 @@ async function join(gateway: Gateway, context: JoinContext, run: Run): Promise<v
   const { principal, query, request, response, clientGone } = context;
   const address = { tenantId: principal.tenantId, threadId: run.thread_id, runId: run.run_id };
   if (request.method === "HEAD") return void response.type("json").end();
-  response.setHeader("content-location", runPath(address));
+  response.setHeader("content-location", gateway.mountPrefix + runPath(address));
   response.setHeader("location", `${runPath(address)}/join`);
   const ended = await joinRun(gateway, response, address, clientGone);
   if (!ended && query.cancel_on_disconnect === true) await cancelAbandoned(gateway, address);

@@ -3,7 +3,13 @@ import type { Run } from "@flotilla/shared/runs/run";
 /** A run as clients see it, AGENT_SERVER_API section 2: without what names the server's own parts. */
 export function visibleRun({
   tenant_id: _tenant,
-  kwargs: { listening: _listening, stream_subgraphs: subgraphs = false, resumable = false, ...kwargs },
+  kwargs: {
+    listening: _listening,
+    headers: _headers,
+    stream_subgraphs: subgraphs = false,
+    resumable = false,
+    ...kwargs
+  },
   story,
   ...run
 }: Run): object {

@@ -17,7 +17,7 @@ export interface RunCaller {
   /** Of a run with a thread. Without one the run gets a thread to itself, which goes with it unless it is to be kept. */
   threadId: string | undefined;
   idempotency: Idempotency | undefined;
-  /** Configurable keys from the request's headers, those that langgraph.json lets through. */
+  /** Those of the request's headers that langgraph.json lets through to the graph, by name. */
   headers: Record<string, string>;
 }
 
@@ -56,7 +56,8 @@ function kwargsOf(body: CreateRunBody, { assistant, headers }: RunCaller): RunKw
   return compact({
     input: body.command === undefined ? (body.input ?? null) : undefined,
     command: body.command === undefined ? undefined : commandOf(body.command),
-    config: { ...config, configurable: clientConfigurable({ ...own, ...headers, ...body.config?.configurable }) },
+    config: { ...config, configurable: clientConfigurable({ ...own, ...body.config?.configurable }) },
+    headers: isEmpty(headers) ? undefined : headers,
     context:
       body.context === undefined && isEmpty(assistant.context) ? undefined : { ...assistant.context, ...body.context },
     checkpoint_id: start.checkpoint_id,

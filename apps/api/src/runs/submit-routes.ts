@@ -51,7 +51,9 @@ export function submitRoutes(gateway: Gateway): Route[] {
   };
   const asStream = async (context: SubmitContext) => {
     const submission = await awaitedSubmissionOf(gateway, context);
-    const abandoned = await answerWithStream(gateway, { ...context, query: {} }, submission, pathOf(submission));
+    const abandoned = await answerWithStream(gateway, { ...context, query: {} }, submission, {
+      path: pathOf(submission),
+    });
     await whenAbandoned(gateway, context, abandoned);
   };
   const waitedFor = async (context: SubmitContext) => {
@@ -98,7 +100,8 @@ async function submissionOf(
   gateway.registry.requireLoaded(assistant.graph_id);
   const idempotency = idempotencyOf(request, whole);
   const { thread_id: threadId } = params as z.output<Place>;
-  return runSubmissionOf(body, { principal, assistant, threadId, idempotency, headers: {} });
+  const passed = gateway.configurableHeaders.of(request.headers);
+  return runSubmissionOf(body, { principal, assistant, threadId, idempotency, headers: passed });
 }
 
 async function awaitedSubmissionOf(gateway: Gateway, context: SubmitContext): Promise<Submission> {

@@ -4,6 +4,7 @@ import express, { type Router } from "express";
 import * as z from "zod";
 import type { Registry } from "prom-client";
 import { messageOf } from "@flotilla/shared/errors";
+import type { ApiArea } from "@flotilla/shared/graphs/http-settings";
 import type { ClockCheck } from "@flotilla/shared/postgres/clock";
 import { queryFlag } from "@flotilla/shared/protocol/query";
 import { VERSION } from "@flotilla/shared/version";
@@ -18,6 +19,7 @@ export interface SystemParts {
   clock: ClockCheck;
   metricsPublic: boolean;
   langgraphVersion: string;
+  disabled: ReadonlySet<ApiArea>;
   isStopping(): boolean;
   openApi(): unknown;
 }
@@ -32,6 +34,7 @@ export function systemRoutes({
   clock,
   metricsPublic,
   langgraphVersion,
+  disabled,
   isStopping,
   openApi,
 }: SystemParts): Route[] {
@@ -42,6 +45,7 @@ export function systemRoutes({
       method: "get",
       path: "/health",
       tag,
+      atRoot: true,
       access: "probe",
       summary: "Whether the process lives",
       answers: { 200: { description: "It does", schema: status } },
@@ -51,6 +55,7 @@ export function systemRoutes({
       method: "get",
       path: "/ready",
       tag,
+      atRoot: true,
       access: "probe",
       summary: "Whether requests should come here",
       answers: {
@@ -74,6 +79,7 @@ export function systemRoutes({
       method: "get",
       path: "/ok",
       tag,
+      atRoot: true,
       access: "probe",
       summary: "LangGraph's health check",
       query: z.object({ check_db: queryFlag.optional() }),
@@ -90,6 +96,7 @@ export function systemRoutes({
       method: "get",
       path: "/info",
       tag,
+      area: "meta",
       access: "open",
       summary: "Versions and features",
       answers: { 200: { description: "What this server is" } },
@@ -98,13 +105,15 @@ export function systemRoutes({
           version: VERSION,
           langgraph_js_version: langgraphVersion,
           context: "js",
-          flags: { assistants: true, crons: false, langsmith: false, strict_resume: true },
+          flags: { assistants: !disabled.has("assistants"), crons: false, langsmith: false, strict_resume: true },
         }),
     }),
     route({
       method: "get",
       path: "/metrics",
       tag,
+      area: "meta",
+      atRoot: true,
       access: metricsPublic ? "probe" : "key",
       summary: "Metrics, for Prometheus or as JSON",
       query: z.object({ format: z.enum(["prometheus", "json"]).default("prometheus") }),
@@ -120,6 +129,7 @@ export function systemRoutes({
       method: "get",
       path: "/openapi.json",
       tag,
+      area: "meta",
       access: "open",
       summary: "This description",
       answers: { 200: { description: "OpenAPI 3.1" } },

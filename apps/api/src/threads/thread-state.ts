@@ -6,6 +6,7 @@ import type { Pool, PoolClient, Queryable } from "@flotilla/shared/postgres/pool
 import { inTransaction } from "@flotilla/shared/postgres/transaction";
 import { getThread, lockThread, storeEditedState, type Thread } from "@flotilla/shared/threads/thread-queries";
 import { getRun, listRuns } from "@flotilla/shared/runs/run-queries";
+import { graphConfigOf, type GraphConfigOfRun } from "@flotilla/shared/runs/configurable";
 import type { CommandInput, Run } from "@flotilla/shared/runs/run";
 import { toCommand } from "@flotilla/shared/runs/command";
 import { getCheckpointOfRun } from "@flotilla/shared/graphs/checkpoints/checkpoint-queries";
@@ -59,13 +60,17 @@ export class ThreadStates {
   }
 
   /**
-   * The graph as the run has it, or else as the thread's latest run has it: a factory is called with the `configurable` of
-   * that run.
+   * The graph as the run has it, or else as the thread's latest run has it: a factory is called with the config of that run.
    * @throws as bindGraph
    */
-  async #bind(db: Queryable, saver: ThreadSaver, use: GraphUse): Promise<CompiledGraph> {
+  async #bind(
+    db: Queryable,
+    saver: ThreadSaver,
+    use: GraphUse,
+    access: "threads.read" | "threads.update" = "threads.read",
+  ): Promise<CompiledGraph> {
     const config = this.#registry.isFactory(use.graphId) ? await configOf(db, use) : {};
-    return bindGraph(this.#registry, use.graphId, saver, config);
+    return bindGraph(this.#registry, use.graphId, saver, config, access);
   }
 
   /** @throws NotFound for a checkpoint that does not exist. */
@@ -209,7 +214,7 @@ export class ThreadStates {
           `A run of thread "${threadId}" is active; its state cannot be edited meanwhile`,
         );
       const saver = new EditSaver(client, tenantId, { graph_id: graphId, thread_id: threadId });
-      const graph = await this.#bind(client, saver, { tenantId, threadId, graphId });
+      const graph = await this.#bind(client, saver, { tenantId, threadId, graphId }, "threads.update");
       await write(graph).catch((error: unknown) => {
         throw refusedEdit(error);
       });
@@ -236,13 +241,14 @@ function refusedPlace(error: unknown, { ns }: CheckpointPlace): unknown {
 
 async function configOf(
   db: Queryable,
-  { tenantId, threadId, runId }: GraphUse,
-): Promise<{ configurable: Record<string, unknown> }> {
+  { tenantId, threadId, graphId, runId }: GraphUse,
+): Promise<Pick<GraphConfigOfRun, "configurable">> {
   const run: Run | undefined =
     runId === undefined
       ? (await listRuns(db, tenantId, threadId, { limit: 1, offset: 0 }))[0]
       : await getRun(db, tenantId, threadId, runId);
-  return { configurable: run?.kwargs.config?.configurable ?? {} };
+  if (run === undefined) return { configurable: { thread_id: threadId, graph_id: graphId } };
+  return graphConfigOf({ ...run, graph_id: graphId }); // the thread may have gone to another graph since
 }
 
 /** The thread's row as its checkpoints say. The caller holds it. */

@@ -2,7 +2,7 @@ import { parseEventId, type EventId } from "@flotilla/shared/events/event-id";
 import { lastEventId } from "@flotilla/shared/events/last-event";
 import { threadChannel } from "@flotilla/shared/events/event-keys";
 import { wakeOrPoll } from "@flotilla/shared/events/waiting";
-import { readClock } from "@flotilla/shared/runs/run-queries";
+import { readClock } from "@flotilla/shared/runs/fleet-queries";
 import {
   findRunBySeq,
   findRunInFlight,

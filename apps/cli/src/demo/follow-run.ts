@@ -27,8 +27,8 @@ const ANSWER_MS = 10_000;
 export async function* followRun(options: FollowOptions): AsyncGenerator<StreamEvent> {
   const { url, graph, say } = options;
   let response = await submit(options);
-  const run = response.headers.get("content-location");
-  if (run === null) throw new Error(`${url} did not say where the run is (no Content-Location)`);
+  const run = runOf(response, url);
+  if (run === undefined) throw new Error(`${url} did not say where the run is (no Content-Location)`);
   say(`run ${run.split("/").at(-1)} of ${graph}: ${url}${run}`);
 
   let lastEventId: string | undefined;
@@ -46,6 +46,14 @@ export async function* followRun(options: FollowOptions): AsyncGenerator<StreamE
     response = await rejoin(`${url}${run}/stream`, lastEventId, options.apiKey);
     say("connected again");
   }
+}
+
+/** Where the run is below the server's URL, whose path a server that knows of it puts before its own. */
+function runOf(response: Response, url: string): string | undefined {
+  const path = response.headers.get("content-location");
+  const base = new URL(url).pathname.replace(/\/$/, "");
+  if (path === null) return undefined;
+  return base !== "" && path.startsWith(`${base}/`) ? path.slice(base.length) : path;
 }
 
 async function submit({ url, graph, body, apiKey, remedies, answerMs = ANSWER_MS }: FollowOptions): Promise<Response> {

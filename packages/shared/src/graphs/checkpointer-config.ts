@@ -1,15 +1,28 @@
 import * as z from "zod";
 import type { TtlStrategy } from "../threads/thread-expiry-queries.ts";
+import { optional } from "./http-settings.ts";
 
-/** `checkpointer` of a langgraph.json, AGENT_SERVER_API section 14. Its `serde` and `path` mean nothing here. */
+/** The `checkpointer` part of a langgraph.json: how long threads live. */
 
 /** A hundred years. */
 const minutes = z.number().positive().max(52_560_000);
-const ttl = z.looseObject({
-  strategy: z.enum(["delete", "keep_latest"]).default("delete"),
-  default_ttl: minutes.nullish(),
-  sweep_interval_minutes: minutes.nullish(),
-  sweep_limit: z.number().int().min(1).max(100_000).nullish(),
+
+export const ttlSchema = z.object({
+  /** What becomes of a thread that is due. */
+  strategy: optional(z.enum(["delete", "keep_latest"])),
+  /** How long a thread lives after its last change, in minutes. */
+  default_ttl: optional(minutes),
+  /** Time between two sweeps, in minutes. */
+  sweep_interval_minutes: optional(minutes),
+  /** Most threads of one sweep. */
+  sweep_limit: optional(z.number().int().min(1).max(100_000)),
+});
+
+export const checkpointerSchema = z.object({
+  ttl: optional(ttlSchema),
+  /** The saver and its serialiser are the server's own. */
+  path: z.unknown().optional(),
+  serde: z.unknown().optional(),
 });
 
 /** What becomes of threads that nobody uses any more. */
@@ -26,15 +39,11 @@ export interface ThreadTtlConfig {
 const SWEEP_INTERVAL_MINUTES = 5;
 const SWEEP_LIMIT = 1_000;
 
-export const checkpointerConfig = z
-  .looseObject({ ttl: ttl.nullish() })
-  .nullish()
-  .transform((given): ThreadTtlConfig => {
-    const { strategy = "delete", default_ttl, sweep_interval_minutes, sweep_limit } = given?.ttl ?? {};
-    return {
-      strategy,
-      defaultMinutes: default_ttl ?? undefined,
-      sweepIntervalMinutes: sweep_interval_minutes ?? SWEEP_INTERVAL_MINUTES,
-      sweepLimit: sweep_limit ?? SWEEP_LIMIT,
-    };
-  });
+export function threadTtlOf({ ttl = {} }: z.output<typeof checkpointerSchema> = {}): ThreadTtlConfig {
+  return {
+    strategy: ttl.strategy ?? "delete",
+    defaultMinutes: ttl.default_ttl,
+    sweepIntervalMinutes: ttl.sweep_interval_minutes ?? SWEEP_INTERVAL_MINUTES,
+    sweepLimit: ttl.sweep_limit ?? SWEEP_LIMIT,
+  };
+}

@@ -8,8 +8,16 @@ import { loadModule } from "./load-module.ts";
 
 // eslint-disable-next-line typescript/no-explicit-any -- Pregel's type parameters are those of graphs we do not know
 export type CompiledGraph = Pregel<any, any, any>;
-/** An export may be called per run: it gets the run's config. */
-type GraphFactory = (config: RunnableConfig) => unknown;
+/** What a graph is made for: to execute a run, to read or edit a thread's state, or to be described. */
+export type AccessContext = "threads.create_run" | "threads.read" | "threads.update" | "assistants.read";
+
+/** What a factory gets beside the config, as LangGraph's own server gives it: only a run needs what is costly to make. */
+type ServerRuntime =
+  | { accessContext: "threads.create_run"; executionRuntime: { context: unknown } }
+  | { accessContext: Exclude<AccessContext, "threads.create_run">; executionRuntime: null };
+
+/** An export may be called for each access. */
+type GraphFactory = (config: RunnableConfig, runtime: ServerRuntime) => unknown;
 
 interface LoadedGraph {
   entry: GraphEntry;
@@ -92,15 +100,28 @@ export class GraphRegistry {
 
   /**
    * The graph with a saver of its own, without a change to the shared one: several runs use it at once.
-   * @param config what a factory gets; it always finds a `configurable`, if an empty one.
+   * @param config what a factory gets: for a run, and for what it left, the run's. It always finds a `configurable`, if an empty one.
    * @throws NotFound for an unknown id; GraphNotLoaded; whatever a factory throws.
    */
-  async bind(graphId: string, saver: BaseCheckpointSaver, config: RunnableConfig = {}): Promise<CompiledGraph> {
+  async bind(
+    graphId: string,
+    saver: BaseCheckpointSaver,
+    config: RunnableConfig = {},
+    accessContext: AccessContext = "assistants.read",
+  ): Promise<CompiledGraph> {
     const source = this.#source(graphId);
-    const graph = isCompiled(source) ? source : compile(await source({ configurable: {}, ...config }));
+    const made = async (factory: GraphFactory): Promise<unknown> =>
+      factory({ configurable: {}, ...config }, runtimeOf(config, accessContext));
+    const graph = isCompiled(source) ? source : compile(await made(source));
     if (graph === undefined) throw new GraphNotLoaded(`The factory of graph "${graphId}" returned no graph`);
     return Object.create(graph, { checkpointer: { value: saver, writable: true, enumerable: true } }) as CompiledGraph;
   }
+}
+
+function runtimeOf(config: RunnableConfig, accessContext: AccessContext): ServerRuntime {
+  return accessContext === "threads.create_run"
+    ? { accessContext, executionRuntime: { context: (config as { context?: unknown }).context } }
+    : { accessContext, executionRuntime: null };
 }
 
 async function loadGraph(entry: GraphEntry, logger: Logger): Promise<LoadedGraph> {

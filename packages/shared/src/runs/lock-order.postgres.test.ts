@@ -11,17 +11,8 @@ import { LeaseLost } from "../errors.ts";
 import { GroupWriter } from "../graphs/checkpoints/group-writer.ts";
 import { EditSaver } from "../graphs/checkpoints/thread-saver.ts";
 import { inTransaction } from "../postgres/transaction.ts";
-import {
-  cancelRun,
-  claimRun,
-  createRun,
-  failStart,
-  listExpired,
-  redispatchRun,
-  RENEW_LEASES,
-  settleRun,
-  type Settlement,
-} from "./run-queries.ts";
+import { listExpired, redispatchRun } from "./fleet-queries.ts";
+import { cancelRun, claimRun, createRun, failStart, RENEW_LEASES, settleRun, type Settlement } from "./run-queries.ts";
 
 // Everything that takes locks on a thread and its runs, at once, on three threads. Locks are taken in one order (the
 // thread's row, then run rows by id): no deadlock may reach a caller, and what is left must be consistent.

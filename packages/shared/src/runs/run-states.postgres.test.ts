@@ -2,17 +2,8 @@ import { randomUUID } from "node:crypto";
 import { beforeAll, describe, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../../../test/support/database.ts";
 import { eventually } from "../../../../test/support/wait.ts";
-import {
-  cancelRun,
-  claimRun,
-  createRun,
-  failStart,
-  listStranded,
-  readClock,
-  redispatchRun,
-  settleRun,
-  type NewRun,
-} from "./run-queries.ts";
+import { listStranded, readClock, redispatchRun } from "./fleet-queries.ts";
+import { cancelRun, claimRun, createRun, failStart, settleRun, type NewRun } from "./run-queries.ts";
 import { isFinal, RUN_STATUSES, TRANSITIONS, type RunEvent, type RunStatus } from "./run.ts";
 
 let database: TestDatabase;

@@ -88,6 +88,8 @@ export interface RunKwargs {
   resumable?: boolean;
   webhook?: string;
   feedback_keys?: string[];
+  /** Set by the gateway, not shown: those of the request's headers that graphs may see, by name. */
+  headers?: Record<string, string>;
   /** Set by the gateway, not shown: a client is there from the beginning, for the events or for the result alone. */
   listening?: "events" | "result";
 }

@@ -1,0 +1,103 @@
+import { only } from "../postgres/only-row.ts";
+import type { Queryable } from "../postgres/pool.ts";
+import { retryConflicts } from "../postgres/transaction.ts";
+import type { Dispatch } from "./run.ts";
+
+/** What maintenance and autoscaling ask about the runs of all tenants. */
+
+/** Runs that are running under a lease that ran out. */
+export async function listExpired(
+  db: Queryable,
+  limit: number,
+): Promise<
+  {
+    run_id: string;
+    attempt: number;
+    tenant_id: string;
+    thread_id: string;
+    graph_id: string;
+  }[]
+> {
+  const { rows } = await db.query(
+    `select run_id, attempt, tenant_id, thread_id, graph_id from runs where status = 'running' and lease_expires_at < clock_timestamp()
+      order by lease_expires_at limit $1`,
+    [limit],
+  );
+  return rows;
+}
+
+/** Postgres' clock, as text that keeps its microseconds. */
+export async function readClock(db: Queryable): Promise<string> {
+  const { rows } = await db.query<{ now: string }>("select clock_timestamp()::text as now");
+  return only(rows).now;
+}
+
+export interface StrandedBounds {
+  /** Postgres' clock at the start of the sweep: what was dispatched since is not looked at again. */
+  now: string;
+  /** When the job that has waited longest was dispatched (Postgres time, ms); null when the queue is empty. */
+  oldestWaitingMs: number | null;
+  /** A job this young may be between Redis and its claim. */
+  slackSeconds: number;
+  limit: number;
+}
+
+/**
+ * Pending runs that the queue does not hold: those whose time has come, and those dispatched before the oldest job, which a
+ * first-in-first-out queue would have delivered. Costs what is stranded, not what is pending.
+ */
+export async function listStranded(db: Queryable, bounds: StrandedBounds): Promise<string[]> {
+  const { rows } = await db.query<{ run_id: string }>({
+    name: "runs_stranded",
+    text: `(select run_id from runs where status = 'pending' and ready_at <= $1::timestamptz order by ready_at limit $4)
+           union
+           (select run_id from runs where status = 'pending' and dispatched_at is not null
+               and dispatched_at < least($1::timestamptz, to_timestamp($2::double precision / 1000)) - make_interval(secs => $3)
+             order by dispatched_at limit $4)`,
+    values: [bounds.now, bounds.oldestWaitingMs, bounds.slackSeconds, bounds.limit],
+  });
+  return rows.map((row) => row.run_id);
+}
+
+/** Dispatches a run again if it is the runnable head of its thread. */
+export async function redispatchRun(db: Queryable, runId: string): Promise<Dispatch | null> {
+  return retryConflicts(async () => {
+    const { rows } = await db.query<{ result: Dispatch | null }>("select redispatch_run($1) as result", [runId]);
+    return rows[0]?.result ?? null;
+  });
+}
+
+export interface Demand {
+  runnable: number;
+  running: number;
+  /** Age of the oldest run that could be running and is not, in seconds. */
+  oldest_seconds: number;
+}
+
+/** What the fleet is asked for: the metric for autoscaling. The same query serves KEDA's postgresql scaler. */
+export async function getDemand(db: Queryable): Promise<Demand> {
+  const { rows } = await db.query<Demand>(`
+    select (select count(*) from runs where status = 'pending' and released_at is not null)::int as runnable,
+           (select count(*) from runs where status = 'running')::int as running,
+           coalesce((select extract(epoch from clock_timestamp() - min(released_at)) from runs
+                      where status = 'pending' and released_at is not null), 0)::double precision as oldest_seconds`);
+  return only(rows);
+}
+
+/** Runs that are kept as dead letters: they lost too many workers, or could not be started, and are not tried again. */
+export async function countDeadLetters(db: Queryable): Promise<number> {
+  const { rows } = await db.query<{ count: number }>(
+    "select count(*)::int as count from runs where status = 'error' and error ->> 'error' = 'PoisonRun'",
+  );
+  return only(rows).count;
+}
+
+/** @returns how many were deleted, at most `limit`. */
+export async function deleteOldIdempotencyKeys(db: Queryable, limit: number): Promise<number> {
+  const { rowCount } = await db.query(
+    `delete from idempotency_keys where (tenant_id, key) in (
+       select tenant_id, key from idempotency_keys where created_at < now() - interval '24 hours' limit $1 for update skip locked)`,
+    [limit],
+  );
+  return rowCount ?? 0;
+}
