@@ -1,11 +1,14 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import type { Page } from "playwright-core";
-import { beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { serveFiles, startBrowser } from "../support/browser.ts";
 import { TestClient } from "../support/client.ts";
 import { createTestDatabase } from "../support/database.ts";
-import { Stack, type StackProcess } from "../support/stack.ts";
+import { Stack } from "../support/stack.ts";
 import { INSTALL_TIMEOUT_MS } from "../support/system-program.ts";
 import { eventually } from "../support/wait.ts";
 
@@ -18,9 +21,10 @@ const VERSIONS = [
 const here = (name: string) => fileURLToPath(new URL(`browser/${name}`, import.meta.url));
 
 let page: Page; // one for all tests, as each takes a second to open: every test has a thread of its own
+/** Where a file of a thread's name lets a held answer go on. */
+const held = mkdtempSync(join(tmpdir(), "flotilla-held-"));
 let site: string;
 let gateways: string[];
-let workers: StackProcess[];
 let http: TestClient;
 beforeAll(async () => {
   const [browser, database, address] = await Promise.all([startBrowser(), createTestDatabase(), servePages()]);
@@ -28,16 +32,17 @@ beforeAll(async () => {
   const stack = new Stack({
     databaseUrl: database.url,
     config: here("langgraph.json"),
-    env: { ALLOWED_ORIGINS: site, OFFLINE_MODEL_DELAY_MS: "20" },
+    env: { ALLOWED_ORIGINS: site, OFFLINE_MODEL_DELAY_MS: "20", HELD_TALKS: held },
   });
   const starting = [stack.startGateway(), stack.startGateway(), stack.startWorker(), stack.startWorker()] as const;
   page = await browser.newPage();
   page.setDefaultTimeout(10_000);
-  const [one, other, ...started] = await Promise.all(starting);
-  workers = started;
+  const [one, other] = await Promise.all(starting);
   gateways = [one.url, other.url];
   http = new TestClient(one.url);
 }, INSTALL_TIMEOUT_MS);
+
+afterAll(() => rmSync(held, { recursive: true }));
 
 /** A page for each line of the SDK. */
 async function servePages(): Promise<string> {
@@ -100,9 +105,11 @@ async function send(text: string, button = "Send"): Promise<void> {
   await click(button);
 }
 
-/** The runs of the thread that is in the page's address, newest first. */
+const threadInAddress = () => new URL(page.url()).searchParams.get("thread") ?? "";
+
+/** The runs of that thread, newest first. */
 async function statuses(): Promise<string[]> {
-  const { body } = await http.get(`/threads/${new URL(page.url()).searchParams.get("thread")}/runs`);
+  const { body } = await http.get(`/threads/${threadInAddress()}/runs`);
   return (body as { status: string }[]).map(({ status }) => status);
 }
 
@@ -120,7 +127,7 @@ describe.each(VERSIONS)("useStream of SDK $version", ({ version }) => {
     expect((await screen()).texts).toEqual(["hello", GREETING]);
     const shown = ((await page.evaluate("window.shown")) as string[]).filter((text) => GREETING.startsWith(text));
     const lengths = shown.map((text) => text.length);
-    expect(new Set(lengths).size, "different beginnings of the answer").toBeGreaterThan(5);
+    expect(new Set(lengths).size, "different beginnings of the answer").toBeGreaterThan(2);
     expect(lengths, "it only grew").toEqual(lengths.toSorted((a, b) => a - b));
   });
 
@@ -179,7 +186,7 @@ describe.each(VERSIONS)("useStream of SDK $version", ({ version }) => {
 
   test("a page that is reloaded in the middle of a run sees it to its end, on another gateway as well", async () => {
     await open({ assistant: "steps" });
-    await send(slowSteps(50));
+    await send(slowSteps(50, 80));
     await shows("three steps", ({ log }) => log.length >= 3);
     await page.reload();
     const { log } = await shows("more steps", (now) => now.busy && now.log.length > 3);
@@ -193,15 +200,13 @@ describe.each(VERSIONS)("useStream of SDK $version", ({ version }) => {
   });
 
   test("a page that is reloaded in the middle of an answer shows all of it once", async () => {
-    await open();
-    await send("hello");
-    await shows("half an answer", ({ texts }) => (texts[1]?.length ?? 0) > 10);
-    for (const worker of workers) worker.signal("SIGSTOP"); // the answer stays a half until the page is back
+    await open({ assistant: "held_talk" });
+    await send("count");
+    await shows("half an answer", ({ texts }) => texts[1] === "One, two, ");
     await page.reload();
-    const { texts } = await shows("the half again", (now) => now.busy && (now.texts[1]?.length ?? 0) > 10);
-    expect(GREETING.startsWith(texts[1] as string) && texts[1] !== GREETING, texts[1]).toBe(true);
-    for (const worker of workers) worker.signal("SIGCONT");
-    await rests("the answer", (now) => now.texts.join() === `hello,${GREETING}`);
+    await shows("the half again", ({ busy, texts }) => busy && texts.join("|") === "count|One, two, ");
+    writeFileSync(join(held, threadInAddress()), "");
+    await rests("the whole", ({ texts }) => texts.join("|") === "count|One, two, three, four.");
     expect(await statuses()).toEqual(["success"]);
   });
 
