@@ -84,7 +84,7 @@ async function findInstalled({ commands }: SystemProgram): Promise<string | unde
 const INSTALL_SCRIPT = `
 export DEBIAN_FRONTEND=noninteractive
 install() { apt-get -o DPkg::Lock::Timeout=120 install -y -q --no-install-recommends "$1"; }
-if command -v flock >/dev/null; then exec 9>/tmp/flotilla-test-apt.lock && flock 9; fi
+if command -v flock >/dev/null; then exec 9</var/lib/dpkg && flock 9; fi
 install "$1" || { apt-get update -q; install "$1"; }
 `;
 
