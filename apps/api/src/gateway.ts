@@ -1,11 +1,11 @@
 import type { EventTails } from "@flotilla/shared/events/event-tail";
 import type { WakeUps } from "@flotilla/shared/events/wake-ups";
-import type { ThreadTtlConfig } from "@flotilla/shared/graphs/checkpointer-config";
 import type { GraphRegistry } from "@flotilla/shared/graphs/graph-registry";
 import type { Pool } from "@flotilla/shared/postgres/pool";
 import type { Failpoint } from "@flotilla/shared/process/failpoints";
 import type { Logger } from "@flotilla/shared/process/logger";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
+import type { ThreadTtl } from "@flotilla/shared/protocol/thread-body";
 import type { Redis } from "@flotilla/shared/redis/connection";
 import type { Assistants } from "./assistants/assistants.ts";
 import type { SourceSchemas } from "./assistants/source/source-schemas.ts";
@@ -21,7 +21,8 @@ export interface Gateway {
   pool: Pool;
   redis: Redis;
   prefix: string;
-  threadTtl: ThreadTtlConfig;
+  /** Of threads that are made without a time to live of their own. */
+  threadTtl: ThreadTtl | undefined;
   queue: RunQueue;
   signals: RunSignals;
   wakeUps: WakeUps;

@@ -119,7 +119,7 @@ try {
     pool,
     redis,
     prefix,
-    threadTtl: graphConfig.threadTtl,
+    threadTtl: graphConfig.threadTtl.byDefault,
     queue,
     signals,
     wakeUps,
@@ -152,7 +152,7 @@ try {
   maintainer.add(enqueueStranded({ ...gateway, pool: dutyPool }));
   maintainer.add(refreshThreads({ ...gateway, pool: dutyPool }));
   maintainer.add(prune(dutyPool));
-  maintainer.add(expireThreads({ ...gateway, pool: dutyPool }));
+  maintainer.add(expireThreads({ ...gateway, pool: dutyPool, sweep: graphConfig.threadTtl }));
   maintainer.add(eraseTemporaryThreads({ ...gateway, pool: dutyPool }));
 
   let stopping = false;

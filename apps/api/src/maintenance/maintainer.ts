@@ -11,8 +11,8 @@ export interface Duty {
   lock: number;
   /** Called on each turn on which Postgres answered, whoever does the duty. */
   onContact?(): void;
-  /** May throw: the next turn tries again. */
-  perform(): Promise<void>;
+  /** May throw: the next turn tries again. One that takes long ends early when this process stops. */
+  perform(stopping?: AbortSignal): Promise<void>;
 }
 
 /**
@@ -27,7 +27,7 @@ export class Maintainer implements Stoppable {
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #running = new Set<Promise<void>>();
   readonly #failing = new Set<string>();
-  #stopped = false;
+  readonly #stopping = new AbortController();
 
   constructor(pool: Pool, metrics: GatewayMetrics, logger: Logger) {
     this.#pool = pool;
@@ -38,7 +38,7 @@ export class Maintainer implements Stoppable {
   add(duty: Duty): void {
     let busy = false;
     const turn = () => {
-      if (busy || this.#stopped) return;
+      if (busy || this.#stopping.signal.aborted) return;
       busy = true;
       const work = this.#turn(duty).finally(() => {
         busy = false;
@@ -50,7 +50,7 @@ export class Maintainer implements Stoppable {
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#stopping.abort();
     for (const timer of this.#timers) clearInterval(timer);
     await Promise.allSettled([...this.#running]);
   }
@@ -81,7 +81,7 @@ export class Maintainer implements Stoppable {
         duty.lock,
       ]);
       duty.onContact?.();
-      if (rows[0]?.mine === true) await duty.perform();
+      if (rows[0]?.mine === true) await duty.perform(this.#stopping.signal);
       await client.query("commit");
       return rows[0]?.mine === true;
     } catch (error) {

@@ -8,6 +8,7 @@ import { createRun as insertRun, type CreateOutcome, type NewRun } from "@flotil
 import type { MultitaskStrategy, Run, RunKwargs } from "@flotilla/shared/runs/run";
 import { defaultAssistantId } from "../assistants/default-assistant.ts";
 import type { Idempotency } from "../http/idempotency.ts";
+import type { ThreadTtl } from "@flotilla/shared/protocol/thread-body";
 import type { ThreadStates } from "../threads/thread-state.ts";
 import type { RunSignals } from "./run-signals.ts";
 
@@ -42,6 +43,8 @@ export interface CreateRunDeps {
   queue: RunQueue;
   signals: RunSignals;
   states: ThreadStates;
+  /** Of a thread that the run makes. */
+  threadTtl: ThreadTtl | undefined;
   failpoint: Failpoint;
 }
 
@@ -68,6 +71,7 @@ export async function createRun(
     threadMustExist: submission.thread === "required",
     bindGraph: submission.assistant === undefined,
     temporary: submission.thread === "temporary",
+    threadTtl: submission.thread === "temporary" ? undefined : deps.threadTtl,
     runId,
     assistantId,
     graphId: submission.graphId,

@@ -143,7 +143,7 @@ export function threadRoutes(gateway: Gateway): Route[] {
       answers: shown,
       async handle({ principal: { tenantId }, params, query, response }) {
         const row = await requireThreadRow(gateway, tenantId, params.thread_id);
-        const ttl = query.include?.includes("ttl") === true ? { ttl: visibleTtl(row, gateway.threadTtl) } : {};
+        const ttl = query.include?.includes("ttl") === true ? { ttl: visibleTtl(row) } : {};
         response.json({ ...visibleThread(row), ...ttl });
       },
     }),

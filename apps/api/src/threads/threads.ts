@@ -11,8 +11,8 @@ import {
   type ThreadFilter,
   type ThreadRow,
 } from "@flotilla/shared/threads/thread-search-queries";
-import { pruneThread, type ThreadTtl } from "@flotilla/shared/threads/thread-expiry-queries";
-import type { ThreadTtlConfig } from "@flotilla/shared/graphs/checkpointer-config";
+import type { ThreadTtl, TtlStrategy } from "@flotilla/shared/protocol/thread-body";
+import { pruneThread } from "@flotilla/shared/threads/thread-expiry-queries";
 import type { Gateway } from "../gateway.ts";
 import { deleteThread } from "../runs/cancel-run.ts";
 import { extractPaths } from "./extract-paths.ts";
@@ -20,12 +20,13 @@ import type { Superstep } from "./thread-state.ts";
 
 /** Threads of the Agent Server API, AGENT_SERVER_API section 4: made, found, changed, copied, pruned. */
 
-type Deps = Pick<Gateway, "pool" | "states" | "registry" | "queue" | "signals" | "failpoint" | "logger">;
+type Deps = Pick<Gateway, "pool" | "states" | "registry" | "queue" | "signals" | "failpoint" | "logger" | "threadTtl">;
 
 export interface NewThread {
   threadId: string | undefined;
   metadata: Record<string, unknown>;
   ifExists: "raise" | "do_nothing";
+  /** Undefined: the server's default. */
   ttl: ThreadTtl | undefined;
   supersteps: Superstep[];
 }
@@ -37,7 +38,7 @@ export interface NewThread {
 export async function createThread(deps: Deps, tenantId: string, asked: NewThread): Promise<ThreadRow> {
   const threadId = asked.threadId ?? uuidV7();
   const graphId = knownGraph(deps, asked.metadata);
-  const { metadata, ttl } = asked;
+  const { metadata, ttl = deps.threadTtl } = asked;
   const made = await insertThread(deps.pool, { tenantId, threadId, metadata, graphId, ttl });
   if (made === undefined) {
     const existing = await getThreadRow(deps.pool, tenantId, threadId);
@@ -120,44 +121,31 @@ export async function duplicateThread(deps: Deps, tenantId: string, threadId: st
   return requireThreadRow(deps, tenantId, copy);
 }
 
-/** @returns how many of the threads there were; those with a run in flight keep their history. */
+/**
+ * Erases threads, or all but their newest states. One with a run in flight is left alone: cleaning up ends nobody's work, and
+ * a list of a thousand would wait for each.
+ * @returns how many were pruned.
+ */
 export async function pruneThreads(
-  deps: Deps,
+  { pool, signals }: Pick<Deps, "pool" | "signals">,
   tenantId: string,
   threadIds: readonly string[],
-  strategy: "delete" | "keep_latest",
+  strategy: TtlStrategy,
 ): Promise<number> {
   let pruned = 0;
   for (const threadId of new Set(threadIds)) {
-    if (strategy === "keep_latest") {
-      const { outcome } = await pruneThread(deps.pool, { tenantId, threadId, strategy });
-      if (outcome === "kept") pruned++;
-      continue;
-    }
-    try {
-      await deleteThread(deps, tenantId, threadId);
-      pruned++;
-    } catch (error) {
-      if (!(error instanceof NotFound)) throw error;
-    }
+    const result = await pruneThread(pool, tenantId, threadId, strategy);
+    if (result.outcome === "deleted") await signals.forget(result.run_ids);
+    if (result.outcome === "deleted" || result.outcome === "kept") pruned++;
   }
   return pruned;
 }
 
-/** What threads without a time to live of their own have; undefined: they stay for ever. */
-export function defaultTtl({ strategy, defaultMinutes }: ThreadTtlConfig): ThreadTtl | undefined {
-  return defaultMinutes === undefined ? undefined : { strategy, minutes: defaultMinutes };
-}
-
-/** A thread's time to live, or else the server's; null for one that stays. Counted from the thread's last change. */
-export function visibleTtl(
-  { ttl_strategy, ttl_minutes, updated_at }: ThreadRow,
-  config: ThreadTtlConfig,
-): object | null {
-  const own = ttl_minutes === null ? undefined : { strategy: ttl_strategy, minutes: ttl_minutes };
-  const { strategy, minutes } = own ?? defaultTtl(config) ?? {};
-  if (minutes === undefined) return null;
-  return { strategy, ttl_minutes: minutes, expires_at: new Date(new Date(updated_at).getTime() + minutes * 60_000) };
+/** A thread's time to live, counted from its last change; null for one that stays. */
+export function visibleTtl({ ttl_strategy, ttl_minutes, updated_at }: ThreadRow): object | null {
+  if (ttl_minutes === null) return null;
+  const expiresAt = new Date(new Date(updated_at).getTime() + ttl_minutes * 60_000);
+  return { strategy: ttl_strategy, ttl_minutes, expires_at: expiresAt };
 }
 
 /** A thread as clients see it, AGENT_SERVER_API section 2. */

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { TtlStrategy } from "../threads/thread-expiry-queries.ts";
+import type { ThreadTtl } from "../protocol/thread-body.ts";
 import { optional } from "./http-settings.ts";
 
 /** The `checkpointer` part of a langgraph.json: how long threads live. */
@@ -27,9 +27,8 @@ export const checkpointerSchema = z.object({
 
 /** What becomes of threads that nobody uses any more. */
 export interface ThreadTtlConfig {
-  strategy: TtlStrategy;
-  /** Of threads that have none of their own, in minutes after their last change; undefined when they stay for ever. */
-  defaultMinutes: number | undefined;
+  /** Of threads that are made without one of their own; undefined: they stay. */
+  byDefault: ThreadTtl | undefined;
   sweepIntervalMinutes: number;
   /** Most threads of one sweep. */
   sweepLimit: number;
@@ -40,9 +39,9 @@ const SWEEP_INTERVAL_MINUTES = 5;
 const SWEEP_LIMIT = 1_000;
 
 export function threadTtlOf({ ttl = {} }: z.output<typeof checkpointerSchema> = {}): ThreadTtlConfig {
+  const { strategy = "delete", default_ttl: minutes } = ttl;
   return {
-    strategy: ttl.strategy ?? "delete",
-    defaultMinutes: ttl.default_ttl,
+    byDefault: minutes === undefined ? undefined : { strategy, minutes },
     sweepIntervalMinutes: ttl.sweep_interval_minutes ?? SWEEP_INTERVAL_MINUTES,
     sweepLimit: ttl.sweep_limit ?? SWEEP_LIMIT,
   };

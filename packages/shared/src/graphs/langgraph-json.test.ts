@@ -39,7 +39,7 @@ test.each<[what: string, config: object, message: RegExp]>([
 }); // prettier-ignore
 
 test("without a word about it threads stay for ever, and those with a time to live of their own are swept every five minutes", async () => {
-  const stay = { strategy: "delete", defaultMinutes: undefined, sweepIntervalMinutes: 5, sweepLimit: 1_000 };
+  const stay = { byDefault: undefined, sweepIntervalMinutes: 5, sweepLimit: 1_000 };
   for (const checkpointer of [undefined, null, {}, { ttl: null }, { ttl: {} }, { serde: { more: true } }])
     expect((await read({ checkpointer })).threadTtl).toEqual(stay);
 });
@@ -47,8 +47,7 @@ test("without a word about it threads stay for ever, and those with a time to li
 test("checkpointer.ttl says how long threads live and how they are swept", async () => {
   const ttl = { strategy: "keep_latest", default_ttl: 43_200, sweep_interval_minutes: 60, sweep_limit: 50 };
   expect((await read({ checkpointer: { ttl } })).threadTtl).toEqual({
-    strategy: "keep_latest",
-    defaultMinutes: 43_200,
+    byDefault: { strategy: "keep_latest", minutes: 43_200 },
     sweepIntervalMinutes: 60,
     sweepLimit: 50,
   });

@@ -26,6 +26,14 @@ const ttl = z
   ])
   .describe("Time to live after the last change, in minutes: then the thread is erased, or all but its newest state");
 
+/** `delete` erases the thread; `keep_latest` all but its newest state. */
+export type TtlStrategy = z.output<typeof ttlStrategy>;
+/** A time to live, counted from the last change of the thread's row: a run, an edit or a patch. */
+export interface ThreadTtl {
+  strategy: TtlStrategy;
+  minutes: number;
+}
+
 const superstep = z.object({
   updates: z
     .array(z.object({ values: stateValues.optional(), command: absent(commandInput), as_node: asNode }))

@@ -2,6 +2,7 @@ import { toJsonb } from "../postgres/jsonb.ts";
 import type { Queryable } from "../postgres/pool.ts";
 import { only } from "../postgres/only-row.ts";
 import { retryConflicts } from "../postgres/transaction.ts";
+import type { ThreadTtl } from "../protocol/thread-body.ts";
 import type {
   CancelAction,
   ClaimedRun,
@@ -23,6 +24,8 @@ export interface NewRun {
   bindGraph: boolean;
   /** The thread is made for this run alone, see `listEndedTemporaryThreads`. */
   temporary: boolean;
+  /** Of the thread, if the run makes it; undefined: it stays. */
+  threadTtl?: ThreadTtl | undefined;
   runId: string;
   assistantId: string;
   graphId: string;
@@ -71,12 +74,19 @@ export type CreateOutcome =
       status: string | null;
     };
 
+/** The settings are defaults of the table `threads`, for this statement alone: they are set before the function is called. */
+const CREATE = /* sql */ `
+  select create_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) as result
+    from (select set_config('flotilla.ttl_strategy', $20, true) as strategy, set_config('flotilla.ttl_minutes', $21, true) as minutes
+          offset 0) ttl
+   where strategy is not null and minutes is not null`;
+
 /** Accepts a run: thread, multitask decision, idempotency and row in one transaction. */
 export async function createRun(db: Queryable, run: NewRun): Promise<CreateOutcome> {
   return retryConflicts(async () => {
     const { rows } = await db.query<{ result: CreateOutcome }>({
       name: "run_create",
-      text: "select create_run($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) as result",
+      text: CREATE,
       values: [
         run.tenantId,
         run.threadId,
@@ -95,6 +105,8 @@ export async function createRun(db: Queryable, run: NewRun): Promise<CreateOutco
         ...resumeParameters(run.resume),
         run.idempotency?.key ?? null,
         run.idempotency?.requestHash ?? null,
+        run.threadTtl?.strategy ?? "",
+        run.threadTtl?.minutes.toString() ?? "",
       ],
     });
     return only(rows).result;

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../../../test/support/database.ts";
-import { pruneThread } from "./thread-expiry-queries.ts";
+import { createRun } from "../runs/run-queries.ts";
+import { expireThread, getThreadTtl, pruneThread } from "./thread-expiry-queries.ts";
 
 // Pruning by rows as other versions of LangGraph leave them; what our own graphs leave is in test/agent-server.
 
@@ -66,8 +67,7 @@ async function leftOf(threadId: string) {
   };
 }
 
-const keepLatest = (threadId: string) =>
-  pruneThread(database.pool, { tenantId: "default", threadId, strategy: "keep_latest" });
+const keepLatest = (threadId: string) => pruneThread(database.pool, "default", threadId, "keep_latest");
 
 test("blobs that the newest state shares with older ones stay; the others go, and no parent is named that is gone", async () => {
   const threadId = await makeThread([
@@ -102,14 +102,17 @@ test("a checkpoint of an older format keeps the sends that its parent holds", as
   });
 });
 
-test("a state that is told as changes keeps its ancestors", async () => {
-  const threadId = await makeThread([
-    { id: "1", versions: { a: 1 } },
-    { id: "2", parent: "1", versions: { a: 2 }, metadata: { counters_since_delta_snapshot: { a: 1 } } },
-  ]);
-  const before = await leftOf(threadId);
-  await keepLatest(threadId);
-  expect(await leftOf(threadId)).toEqual(before);
+test("a state that is told as changes keeps its ancestors, also when the newest checkpoint does not say so", async () => {
+  for (const metadata of [{ delta_writes_versioned: true }, {}]) {
+    const threadId = await makeThread([
+      { id: "1", versions: { a: 1 } },
+      { id: "2", parent: "1", versions: { a: 2 }, metadata: { counters_since_delta_snapshot: { a: 1 } } },
+      { id: "3", parent: "2", versions: { a: 2 }, metadata },
+    ]);
+    const before = await leftOf(threadId);
+    await keepLatest(threadId);
+    expect(await leftOf(threadId)).toEqual(before);
+  }
 });
 
 test("of subgraphs, those of the newest step stay, at any depth, and those that remember", async () => {
@@ -132,20 +135,96 @@ test("of subgraphs, those of the newest step stay, at any depth, and those that 
   ]);
 });
 
-test("a sweep does nothing to a thread that has changed since it was listed", async () => {
+test("a sweep does nothing to a thread whose time has not come, or that is in use", async () => {
   const threadId = await makeThread([{ id: "1" }]);
   const { pool } = database;
-  const { rows } = await pool.query("select updated_at::text as seen from threads where thread_id = $1", [threadId]);
-  const sweep = () =>
-    pruneThread(pool, { tenantId: "default", threadId, strategy: "delete", unchangedSince: rows[0].seen as string });
-  await pool.query("update threads set updated_at = updated_at + interval '1 microsecond' where thread_id = $1", [
-    threadId,
-  ]);
-  expect(await sweep()).toEqual({ outcome: "changed" });
-  await pool.query("update threads set updated_at = updated_at - interval '1 microsecond' where thread_id = $1", [
-    threadId,
-  ]);
+  const sweep = () => expireThread(pool, "default", threadId);
+  const age = (interval: string) =>
+    pool.query(
+      `update threads set ttl_minutes = 10, ttl_strategy = 'delete', updated_at = now() - $2::interval where thread_id = $1`,
+      [threadId, interval],
+    );
+  expect(await sweep()).toEqual({ outcome: "in_use" }); // it has no time to live
+  await age("9 minutes");
+  expect(await sweep()).toEqual({ outcome: "in_use" });
+  await age("11 minutes");
+  expect(await expireThread(pool, "other", threadId)).toEqual({ outcome: "in_use" });
+
+  const client = await pool.connect();
+  await client.query("begin");
+  await client.query("select 1 from threads where thread_id = $1 for update", [threadId]);
+  expect(await sweep()).toEqual({ outcome: "in_use" });
+  await client.query("rollback");
+  client.release();
+
   expect(await sweep()).toEqual({ outcome: "deleted", run_ids: [] });
-  expect(await sweep()).toEqual({ outcome: "missing" });
-  expect(await pruneThread(pool, { tenantId: "other", threadId, strategy: "delete" })).toEqual({ outcome: "missing" });
+  expect(await leftOf(threadId)).toEqual({ checkpoints: [], writes: [], blobs: [] });
+  expect(await sweep()).toEqual({ outcome: "in_use" });
+});
+
+test("a thread that was reduced is reduced again only after a change", async () => {
+  const threadId = await makeThread([{ id: "1" }, { id: "2" }]);
+  const { pool } = database;
+  await pool.query(
+    `update threads set ttl_minutes = 10, ttl_strategy = 'keep_latest', updated_at = now() - interval '1 day' where thread_id = $1`,
+    [threadId],
+  );
+  expect(await expireThread(pool, "default", threadId)).toEqual({ outcome: "kept" });
+  expect(await expireThread(pool, "default", threadId)).toEqual({ outcome: "in_use" });
+  await pool.query(
+    `update threads set updated_at = now() - interval '11 minutes', kept_latest_at = now() - interval '1 hour' where thread_id = $1`,
+    [threadId],
+  );
+  expect(await expireThread(pool, "default", threadId)).toEqual({ outcome: "kept" });
+});
+
+test("the time to live that comes with a run is that of the thread it makes, and of no other of that connection", async () => {
+  const client = await database.pool.connect();
+  const submit = async (threadId: string, threadTtl?: { strategy: "delete" | "keep_latest"; minutes: number }) => {
+    const runId = randomUUID();
+    const outcome = await createRun(client, {
+      tenantId: "default",
+      threadId,
+      threadMustExist: false,
+      temporary: false,
+      threadTtl,
+      bindGraph: true,
+      runId,
+      assistantId: randomUUID(),
+      graphId: "g",
+      kwargs: { input: {}, stream_mode: ["values"] },
+      metadata: {},
+      assistantMetadata: undefined,
+      threadMetadata: {},
+      strategy: "enqueue",
+      delaySeconds: 0,
+      resume: undefined,
+      idempotency: undefined,
+    });
+    expect(outcome.outcome).toBe("created");
+    return (await getThreadTtl(client, "default", threadId)) as unknown;
+  };
+  const [first, second, third] = [randomUUID(), randomUUID(), randomUUID()];
+  expect(await submit(first, { strategy: "keep_latest", minutes: 1e-7 })).toMatchObject({
+    strategy: "keep_latest",
+    ttl_minutes: 1e-7,
+  });
+  expect(await submit(second)).toBeNull();
+  expect(await submit(second, { strategy: "delete", minutes: 5 })).toBeNull(); // it is there already
+  await client.query("insert into threads (tenant_id, thread_id) values ('default', $1)", [third]);
+  expect(await getThreadTtl(client, "default", third)).toBeNull();
+  client.release();
+});
+
+test("nobody prunes the thread of another tenant, nor that of a run without one", async () => {
+  const threadId = await makeThread([{ id: "1" }]);
+  const { pool } = database;
+  expect(await pruneThread(pool, "other", threadId, "delete")).toEqual({ outcome: "missing" });
+  await pool.query(
+    `update threads set temporary = true, ttl_minutes = 1, ttl_strategy = 'delete', updated_at = now() - interval '1 day' where thread_id = $1`,
+    [threadId],
+  );
+  expect(await pruneThread(pool, "default", threadId, "delete")).toEqual({ outcome: "missing" });
+  expect(await expireThread(pool, "default", threadId)).toEqual({ outcome: "in_use" });
+  expect((await leftOf(threadId)).checkpoints).toEqual(["/1<"]);
 });

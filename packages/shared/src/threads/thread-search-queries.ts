@@ -1,6 +1,6 @@
 import { toJsonb } from "../postgres/jsonb.ts";
 import type { Queryable } from "../postgres/pool.ts";
-import type { ThreadTtl, TtlStrategy } from "./thread-expiry-queries.ts";
+import type { ThreadTtl, TtlStrategy } from "../protocol/thread-body.ts";
 import type { Thread } from "./thread-queries.ts";
 
 /** Threads as the Agent Server API shows them: made, found, changed, copied. The only SQL on `threads` besides thread-queries.ts. */
