@@ -1,6 +1,6 @@
 import { v7 as uuidV7 } from "uuid";
 import { Conflict, NotFound } from "@flotilla/shared/errors";
-import type { SearchThreadsBody } from "@flotilla/shared/protocol/thread-body";
+import type { SearchThreadsBody, ThreadTtl, TtlStrategy } from "@flotilla/shared/protocol/thread-body";
 import {
   copyThread,
   countThreads,
@@ -11,7 +11,6 @@ import {
   type ThreadFilter,
   type ThreadRow,
 } from "@flotilla/shared/threads/thread-search-queries";
-import type { ThreadTtl, TtlStrategy } from "@flotilla/shared/protocol/thread-body";
 import { pruneThread } from "@flotilla/shared/threads/thread-expiry-queries";
 import type { Gateway } from "../gateway.ts";
 import { deleteThread } from "../runs/cancel-run.ts";
