@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import type { Client } from "langgraph-sdk-1";
 import { TEST_GRAPHS } from "../graphs/index.ts";
 import { TestClient } from "../support/client.ts";
-import { createTestDatabase } from "../support/database.ts";
+import { createTestDatabase, type TestDatabase } from "../support/database.ts";
 import { startStack } from "../support/stack.ts";
 import { eventually } from "../support/wait.ts";
 import { SDKS } from "./sdk.ts";
@@ -12,8 +12,9 @@ import { SDKS } from "./sdk.ts";
 
 let url: string;
 let http: TestClient;
+let database: TestDatabase;
 beforeAll(async () => {
-  const database = await createTestDatabase();
+  database = await createTestDatabase();
   const { gateway } = await startStack({ databaseUrl: database.url, config: TEST_GRAPHS, workers: 1 });
   url = gateway.url;
   http = new TestClient(url);
@@ -130,6 +131,26 @@ describe.each(SDKS)("SDK $version", ({ version, connect }) => {
     await expect(client.threads.copy(randomUUID())).rejects.toThrow("404");
   });
 
+  test("a copy has the whole history, and the question that waits in a subgraph is answered in each for itself", async () => {
+    const { thread_id: thread } = await client.threads.create({ metadata: { owner: "ann" } });
+    await client.runs.wait(thread, "ask_inside", { input: { log: [] } });
+    const original = await client.threads.get(thread);
+    const copy = (await client.threads.copy(thread)) as unknown as typeof original;
+    expect(copy.metadata).toEqual({ ...original.metadata, thread_id: copy.thread_id });
+    expect(copy).toMatchObject({ status: "interrupted", values: original.values, interrupts: original.interrupts });
+    const [before, after] = [await client.threads.getHistory(thread), await client.threads.getHistory(copy.thread_id)];
+    expect(after.map((state) => state.checkpoint.checkpoint_id)).toEqual(
+      before.map((state) => state.checkpoint.checkpoint_id),
+    );
+    expect(after.every((state) => (state.metadata as { thread_id?: string }).thread_id === copy.thread_id)).toBe(true);
+    const answer = (id: string, resume: string) => client.runs.wait(id, "ask_inside", { command: { resume } });
+    const answered = (await answer(copy.thread_id, "yes")) as { log: unknown[] };
+    expect(answered.log).toEqual(expect.arrayContaining(["begun", "prepared", "yes"]));
+    expect(await client.threads.get(thread)).toEqual(original);
+    expect(((await answer(thread, "no")) as { log: unknown[] }).log.at(-1)).toBe("no");
+    expect((await client.threads.get(copy.thread_id)).values).toEqual(answered);
+  });
+
   test("super-steps make a thread with a history", async () => {
     const made = await client.threads.create({
       graphId: "steps",
@@ -173,7 +194,97 @@ describe.each(SDKS)("SDK $version", ({ version, connect }) => {
     await client.threads.prune([gone]);
     await expect(client.threads.get(gone)).rejects.toThrow("404");
   });
+
+  /** 2.0.0 cannot prune. */
+  const prune = async (threads: string[], strategy?: "delete" | "keep_latest") =>
+    version === "1.15.0"
+      ? client.threads.prune(threads, strategy === undefined ? {} : { strategy })
+      : (await http.post("/threads/prune", { thread_ids: threads, strategy })).body;
+
+  test("pruning erases threads and counts those that were there; one with a run in flight is left alone", async () => {
+    const [{ thread_id: old }, { thread_id: other }, { thread_id: busy }] = [
+      await client.threads.create(),
+      await client.threads.create(),
+      await client.threads.create(),
+    ];
+    await client.runs.wait(old, "steps", { input: steps(3) });
+    const { run_id: run } = await client.runs.create(busy, "steps", { input: steps(1, { delay_ms: 60_000 }) });
+    await eventually(async () => (await client.runs.get(busy, run)).status === "running");
+    expect(await prune([old, old, busy, randomUUID()])).toEqual({ pruned_count: 1 });
+    await expect(client.threads.get(old)).rejects.toThrow("404");
+    expect(await rowsOf(old)).toEqual({ checkpoints: 0, blobs: 0, writes: 0 });
+    expect(await prune([busy], "keep_latest")).toEqual({ pruned_count: 0 });
+    expect((await client.runs.get(busy, run)).status).toBe("running");
+    expect((await client.threads.get(other)).status).toBe("idle");
+    await client.runs.cancel(busy, run, true);
+  });
+
+  test("pruning to the newest state keeps that and nothing that it does not need; the thread goes on from there", async () => {
+    const { thread_id: thread } = await client.threads.create();
+    await client.runs.wait(thread, "steps", { input: steps(5) });
+    const before = await client.threads.get(thread);
+    const [newest, ...older] = await client.threads.getHistory(thread);
+    expect(await prune([thread, randomUUID()], "keep_latest")).toEqual({ pruned_count: 1 });
+    expect(await client.threads.get(thread)).toEqual(before);
+    expect(await client.threads.getHistory(thread)).toMatchObject([
+      { values: newest?.values, checkpoint: newest?.checkpoint, parent_checkpoint: null },
+    ]);
+    await expect(client.threads.getState(thread, older[0]?.checkpoint.checkpoint_id as string)).rejects.toThrow("404");
+    const { checkpoints, blobs, writes } = await rowsOf(thread);
+    expect([checkpoints, writes]).toEqual([1, 0]);
+    expect(blobs).toBeLessThanOrEqual(Object.keys(newest?.values ?? {}).length + 2);
+    const again = await client.runs.wait(thread, "steps", { input: steps(5, { inputs: ["more"] }) });
+    expect(again).toMatchObject({ inputs: ["in", "more"], log: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10] });
+  });
+
+  test("pruning keeps what a question needs, inside of a subgraph too, and not what answered ones have left", async () => {
+    const { thread_id: thread } = await client.threads.create();
+    await client.runs.wait(thread, "ask_inside", { input: { log: [] } });
+    await client.runs.wait(thread, "ask_inside", { command: { resume: "one" } });
+    await client.runs.wait(thread, "ask_inside", { input: { log: [] } });
+    const stateOf = () => client.threads.getState(thread, undefined, { subgraphs: true });
+    const before = await stateOf();
+    await prune([thread], "keep_latest");
+    const after = await stateOf();
+    expect(after.tasks[0]?.state).toMatchObject({ values: before.tasks[0]?.state?.values });
+    expect(after).toMatchObject({
+      values: before.values,
+      tasks: before.tasks.map(({ interrupts }) => ({ interrupts })),
+    });
+    expect((await rowsOf(thread)).checkpoints).toBe(2); // of the graph, and of the subgraph that waits
+    const answered = await client.runs.wait(thread, "ask_inside", { command: { resume: "two" } });
+    expect((answered as { log: unknown[] }).log.at(-1)).toBe("two");
+
+    const { thread_id: plain } = await client.threads.create();
+    await client.runs.wait(plain, "ask_both", { input: {} });
+    const { interrupts } = await client.threads.get(plain);
+    await prune([plain], "keep_latest");
+    const questions = Object.values(interrupts).flat() as { id: string; value: { question: string } }[];
+    const resume = Object.fromEntries(questions.map(({ id, value }) => [id, `${value.question}!`]));
+    expect(await client.runs.wait(plain, "ask_both", { command: { resume } })).toMatchObject({
+      answers: [{ left: "left!" }, { right: "right!" }],
+    });
+  });
+
+  test("pruning keeps the state of a subgraph that remembers", async () => {
+    const { thread_id: thread } = await client.threads.create();
+    await client.runs.wait(thread, "nested_steps", { input: { rounds: 2 } });
+    await prune([thread], "keep_latest");
+    const inner = await client.threads.getHistory(thread, { checkpoint: { checkpoint_ns: "inner" } as never });
+    expect(inner).toHaveLength(1);
+    expect(await client.runs.wait(thread, "nested_steps", { input: { rounds: 3 } })).toMatchObject({ done: 3 });
+  });
 });
+
+async function rowsOf(threadId: string): Promise<{ checkpoints: number; blobs: number; writes: number }> {
+  const { rows } = await database.pool.query(
+    `select (select count(*)::int from checkpoints where thread_id = $1) as checkpoints,
+            (select count(*)::int from checkpoint_blobs where thread_id = $1) as blobs,
+            (select count(*)::int from checkpoint_writes where thread_id = $1) as writes`,
+    [threadId],
+  );
+  return rows[0] as { checkpoints: number; blobs: number; writes: number };
+}
 
 describe("the wire", () => {
   test("pages say how many there are and where the next begins, and extra fields are taken from inside", async () => {
@@ -219,6 +330,21 @@ describe("the wire", () => {
       expect(body).toMatchObject({ metadata: {}, ttl: { strategy: "delete", ttl_minutes: 60 } });
     },
   );
+
+  test("a copy of a thread whose row is older than its checkpoints shows what these say", async () => {
+    const threadId = `stale-${randomUUID()}`;
+    await http.post("/graphs/ask/invoke?wait=30", { thread_id: threadId, input: { question: "well?" } });
+    const { interrupts } = (await http.get(`/threads/${threadId}`)).body;
+    // As a run leaves it that ended without its worker. Maintenance looks at it in an hour.
+    await database.pool.query(
+      `update threads set "values" = null, interrupts = '{}', status = 'idle', settled_status = 'idle',
+              state_stale_at = now() + interval '1 hour' where thread_id = $1`,
+      [threadId],
+    );
+    const copy = (await http.post(`/threads/${threadId}/copy`)).body;
+    expect(copy).toMatchObject({ status: "interrupted", values: { question: "well?" }, interrupts });
+    expect((await http.get(`/threads/${threadId}`)).body.values).toBeNull();
+  });
 
   test("a copy of a thread with a run in flight is the thread as it was before that run", async () => {
     const thread = randomUUID();

@@ -12,8 +12,8 @@ export const ttlSchema = z.object({
   strategy: optional(z.enum(["delete", "keep_latest"])),
   /** How long a thread lives after its last change, in minutes. */
   default_ttl: optional(minutes),
-  /** Time between two sweeps, in minutes. */
-  sweep_interval_minutes: optional(minutes),
+  /** Time between two sweeps, in minutes; not so short that a gateway would do nothing else. */
+  sweep_interval_minutes: optional(minutes.min(0.001)),
   /** Most threads of one sweep. */
   sweep_limit: optional(z.number().int().min(1).max(100_000)),
 });

@@ -29,6 +29,7 @@ test.each<[what: string, config: object, message: RegExp]>([
   ["header names that are no list", { http: { configurable_headers: { includes: "x-*" } } }, /http\.configurable_headers\.includes/],
   ["a strategy that there is not", { checkpointer: { ttl: { strategy: "forget" } } }, /checkpointer\.ttl\.strategy/],
   ["threads that do not live", { checkpointer: { ttl: { default_ttl: 0 } } }, /checkpointer\.ttl\.default_ttl/],
+  ["sweeps without a pause", { checkpointer: { ttl: { sweep_interval_minutes: 1e-9 } } }, /checkpointer\.ttl\.sweep_interval_minutes/],
   ["half a thread", { checkpointer: { ttl: { sweep_limit: 1.5 } } }, /checkpointer\.ttl\.sweep_limit/],
   ["a prefix without a slash", { http: { mount_prefix: "api" } }, /http\.mount_prefix/],
   ["a prefix that leads upwards", { http: { mount_prefix: "/a/.." } }, /http\.mount_prefix/],
