@@ -11,6 +11,8 @@ test("a worker whose loop is blocked beyond the limit loses its run, takes no wo
   await eventually(async () => (await fleet.row(run.runId)).status === "pending", { what: "the end of the lease" });
 
   await eventually(() => blocked.output().includes("taking no work"));
+  // Its next attempt must not block the loop again beside the run that follows, which would lose its lease, too.
+  await cancelRun(fleet.pool, { ...run, action: "interrupt" });
   const ready = await fetch(`${blocked.url}/ready`);
   expect([ready.status, await ready.text()]).toEqual([503, expect.stringContaining("the event loop is late")]);
   const next = await fleet.submit({}, { input: { steps: 1, delay_ms: 1 } });
