@@ -92,13 +92,13 @@ module.exports = {
       name: "only-the-queue-knows-bullmq",
       comment: "Another backend of the queue must be able to take its place.",
       severity: "error",
-      from: { pathNot: [`${SHARED}/queue/`, "^apps/worker/src/run-consumer\\.ts$", TESTS, "^(test|bench)/"] },
+      from: { pathNot: [`${SHARED}/queue/`, "^apps/worker/src/run-consumer\\.ts$", TESTS, "^(test|bench|faults)/"] },
       to: { path: "(^|/)node_modules/bullmq/" },
     },
     {
       name: "only-a-few-know-ioredis",
       severity: "error",
-      from: { pathNot: [`${SHARED}/(redis|queue|events)/`, TESTS, "^(test|bench)/"] },
+      from: { pathNot: [`${SHARED}/(redis|queue|events)/`, TESTS, "^(test|bench|faults)/"] },
       to: { path: "(^|/)node_modules/ioredis/" },
     },
     {

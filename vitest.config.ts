@@ -52,7 +52,7 @@ export default defineConfig({
         test: {
           ...system,
           name: "system",
-          include: ["test/cli/**/*.test.ts", "test/failure/**/*.test.ts"],
+          include: ["test/cli/**/*.test.ts", "test/failure/**/*.test.ts", "test/faults/**/*.test.ts"],
           fileParallelism: false, // what is late or dead is told by the clock
         },
       },

@@ -25,7 +25,7 @@ export function renderColumns(rows: readonly (readonly string[])[]): string {
   return [head, "─".repeat(Math.max(...lines.map((line) => line.length))), ...rest].join("\n");
 }
 
-function renderGoal(goal: Goal): string {
+export function renderGoal(goal: Goal): string {
   return "atMost" in goal ? `≤ ${goal.atMost}` : `≥ ${goal.atLeast}`;
 }
 

@@ -1,0 +1,18 @@
+import { CANCELLED } from "./cancels.ts";
+import { GATEWAY_KILLED } from "./lost-gateway.ts";
+import { DRAINED, KILLED, KILLED_AND_WIPED } from "./lost-worker.ts";
+import { POSTGRES_AWAY } from "./postgres-away.ts";
+import { SLOW_CLIENT } from "./slow-client.ts";
+import type { Target } from "./target.ts";
+import { WIPED } from "./wiped-redis.ts";
+
+export const TARGETS: readonly Target[] = [
+  KILLED,
+  KILLED_AND_WIPED,
+  DRAINED,
+  WIPED,
+  POSTGRES_AWAY,
+  GATEWAY_KILLED,
+  SLOW_CLIENT,
+  CANCELLED,
+];
