@@ -33,15 +33,14 @@ async function makeKey(tenantId: string): Promise<{ authorization: string }> {
   return { authorization: `Bearer ${key}` };
 }
 
-// As if each run had lost all its workers but one or two: its next loss is one alone, and nothing that it stores counts.
+// As if each run had lost all its workers but one, or two: a loss counts as one alone, and nothing that is stored counts.
 const HASTE = `
   create function make_haste() returns trigger language plpgsql as $$
   begin
     if tg_op = 'INSERT' then
-      new.solo := true; new.losses := 4;
-      new.solo_losses := case when new.metadata ? 'lost_twice' then 1 else 2 end;
+      new.losses := 4; new.solo := new.metadata ? 'lost_twice'; new.solo_losses := case when new.solo then 1 else 2 end;
     else
-      new.claimed_seq := 1000000000; new.retry_at := null;
+      new.solo := new.solo or new.status = 'running'; new.claimed_seq := 1000000000; new.retry_at := null;
     end if;
     return new;
   end $$;
@@ -69,8 +68,8 @@ beforeAll(async () => {
   const keys = [await makeKey("anna"), await makeKey("bo")]; // before the gateway starts: it would be open for a while
   const env = { DOOM: doom, EFFECTS_LOG: effectsLog, LEASE_SECS: "2", ACME_API_KEY: "not-for-your-eyes" };
   const stack = new Stack({ databaseUrl: database.url, config: DOOMED, env });
-  // Few at once: a child is a worker that starts, and ten of them would keep each other from it.
-  [gateway] = await Promise.all([stack.startGateway(), stack.startWorker({ N_JOBS_PER_WORKER: "3" })]);
+  const [started, worker] = await Promise.all([stack.startGateway(), stack.startWorker()]);
+  gateway = started;
   anna = new TestClient(gateway.url, keys[0]);
   bo = new TestClient(gateway.url, keys[1]);
   await anna.post("/graphs/doomed/invoke?wait=30", call("moved_on", "before"));
@@ -78,13 +77,18 @@ beforeAll(async () => {
 
   writeFileSync(doom, "");
   await database.pool.query(HASTE);
-  for (const name of ["lost_twice", "from_start", "moved_on"] as const)
-    dead[name] = await submit(
-      "/graphs/doomed/invoke",
-      call(name, "mine", name === "lost_twice" ? { lost_twice: true } : {}),
-    );
+  for (const name of ["from_start", "moved_on"] as const)
+    dead[name] = await submit("/graphs/doomed/invoke", call(name, "mine"));
   dead.asked = await submit("/graphs/asking/resume", { thread_id: "asked", resume_data: "yes" });
   dead.stateless = await submit("/runs", { assistant_id: "doomed", input: { inputs: ["mine"] } });
+  const falling = () =>
+    readEffects(effectsLog).filter(
+      ({ run, node }) => node === "fall" && Object.values(dead).some(({ run_id }) => run_id === run),
+    );
+  await eventually(() => falling().length === 4, { timeoutMs: 60_000, what: "four runs that hang" });
+  await worker.kill();
+  await stack.startWorker();
+  dead.lost_twice = await submit("/graphs/doomed/invoke", call("lost_twice", "mine", { lost_twice: true }));
   await Promise.all(names.map((name) => ended(dead[name], "error")));
   await database.pool.query("drop trigger make_haste on runs");
 }, 180_000);
@@ -250,6 +254,42 @@ test("an answer that was not taken is given again", async () => {
   const { body: retry } = await anna.post(path, { from: "start" });
   await ended(retry, "success");
   expect((await stateOf(thread_id)).values).toEqual({ inputs: ["in"], log: ["yes", "fell"] });
+});
+
+/** As if the run's end had never been written, again and again. */
+async function forget(runId: string): Promise<void> {
+  const error = { error: "ResultNotStored", message: "as a test would have it" };
+  await database.pool.query("update runs set status = 'error', error = $2 where run_id = $1", [runId, error]);
+}
+
+test("what had come to its end, or to a breakpoint, is only settled by a replay from the checkpoint", async () => {
+  for (const [threadId, more, status] of [
+    ["at_end", {}, "idle"],
+    ["at_end_exit", { durability: "exit" }, "idle"],
+    ["at_breakpoint", { interrupt_before: ["fall"] }, "interrupted"],
+  ] as const) {
+    const { body: run } = await anna.post("/graphs/doomed/invoke?wait=30", { ...call(threadId, "in"), ...more });
+    const { values } = await stateOf(threadId);
+    await forget(run.run_id);
+    const { body: retry } = await anna.post(`/dead-letters/${run.run_id}/replay`, { from: "checkpoint" });
+    await ended(retry, "success");
+    expect(readEffects(effectsLog, retry.run_id)).toEqual([]);
+    expect((await stateOf(threadId)).values).toEqual(values);
+    expect((await anna.get(`/threads/${threadId}`)).body).toMatchObject({ status, values });
+    await anna.delete(`/dead-letters/${run.run_id}`);
+  }
+});
+
+test("behind a run in flight nothing goes on from a checkpoint, and a start is a fork", async () => {
+  const { body: run } = await anna.post("/graphs/doomed/invoke?wait=30", call("busy", "in"));
+  await forget(run.run_id);
+  await anna.post("/threads/busy/runs", { assistant_id: "doomed", input: null, after_seconds: 3_600 });
+  const path = `/dead-letters/${run.run_id}/replay`;
+  expect((await anna.post(path, { from: "checkpoint" })).body).toMatchObject({ code: "thread_busy" });
+  const { body: retry } = await anna.post(path, { from: "start" });
+  await ended(retry, "success");
+  expect((await stateOf("busy")).values).toEqual({ inputs: ["in"], log: ["walked", "fell"] });
+  await anna.delete(`/dead-letters/${run.run_id}`);
 });
 
 test("many are replayed by filter, in parts, each accepted or refused by itself", async () => {

@@ -7,10 +7,14 @@ const State = Annotation.Root({
   log: Annotation<string[]>({ reducer: (a, b) => a.concat(b), default: () => [] }),
 });
 
-/** Takes its process down for as long as the file DOOM is there, after saying too much. */
-function fall(_state: typeof State.State, config: LangGraphRunnableConfig) {
+/**
+ * While the file DOOM is there: takes the process down that has the run to itself, after saying too much; hangs in one with others,
+ * whose death is the test's.
+ */
+async function fall(_state: typeof State.State, config: LangGraphRunnableConfig) {
   effect({ run: String(config.configurable?.["run_id"]), node: "fall" });
   if (existsSync(process.env["DOOM"] ?? "")) {
+    if (process.env["FLOTILLA_SOLO_RUN"] === undefined) await new Promise(() => {});
     console.log("to stdout: about to fall");
     console.error(`to stderr: the database is ${process.env["DATABASE_URL"]}`);
     process.kill(process.pid, "SIGKILL");
@@ -20,9 +24,9 @@ function fall(_state: typeof State.State, config: LangGraphRunnableConfig) {
 
 /** Asks, and is doomed once it has its answer. */
 export const asking = new StateGraph(State)
-  .addNode("ask", (state: typeof State.State, config: LangGraphRunnableConfig) => {
+  .addNode("ask", async (state: typeof State.State, config: LangGraphRunnableConfig) => {
     const answer = String(interrupt("shall I?"));
-    return { log: [answer, ...fall(state, config).log] };
+    return { log: [answer, ...(await fall(state, config)).log] };
   })
   .addEdge(START, "ask")
   .addEdge("ask", END)
