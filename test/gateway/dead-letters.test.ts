@@ -111,7 +111,7 @@ test("dead letters are listed newest first, page by page, by graph, error and ti
   expect(paged).toEqual(ids);
 
   const found = async (query: Record<string, string>) =>
-    (await anna.get(`/dead-letters?${new URLSearchParams(query)}`)).body.dead_letters.map(
+    (await anna.get(`/dead-letters?${new URLSearchParams(query).toString()}`)).body.dead_letters.map(
       (one: { run_id: string }) => one.run_id,
     );
   expect(await found({ graph_id: "asking" })).toEqual([dead.asked.run_id]);

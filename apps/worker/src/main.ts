@@ -48,9 +48,8 @@ try {
   process.title = config.FLOTILLA_PROCESS_TITLE;
   const logger = createLogger(config.LOG_LEVEL, { process: config.FLOTILLA_PROCESS_TITLE, pid: process.pid });
   const lifecycle = new Lifecycle();
-  // A child prints through its parent. When that dies, what is printed is lost, and no reason to fail the run.
-  if (config.FLOTILLA_SOLO_RUN !== undefined)
-    for (const out of [process.stdout, process.stderr]) out.on("error", () => {});
+  // A child prints through its worker, which may die first. What nobody reads is lost, and no reason to fail a run.
+  for (const out of [process.stdout, process.stderr]) out.on("error", () => {});
 
   const pool = createPool({
     databaseUrl: config.DATABASE_URL,
