@@ -123,3 +123,26 @@ test("a run whose own process dies before it begins ends at the third time", { t
   expect(await fleet.ended(other.runId)).toMatchObject({ status: "success" });
   await worker.kill("SIGTERM");
 });
+
+test(
+  "a run that has a process to itself is handed over by that when the worker that started it is killed",
+  { timeout: 150_000 },
+  async () => {
+    const fleet = await Fleet.start();
+    const input = { way: "print", steps: 40 };
+    const run = await fleet.submit({ graphId: "poison" }, { input, config: { recursion_limit: 100 } });
+    await fleet.pool.query("update runs set solo = true, losses = 2 where run_id = $1", [run.runId]);
+    const [worker] = (await startWorkers(fleet, 1)) as [StackProcess];
+    const begun = () => fleet.effects(run.runId).find((effect) => effect.step === 2);
+    const { pid } = await eventually(begun, { timeoutMs: 60_000, what: "the second step" });
+    expect(pid).not.toBe(worker.pid);
+    await worker.kill();
+    await startWorkers(fleet, 1);
+    const row = await fleet.ended(run.runId, 60_000);
+    expect(row).toMatchObject({
+      status: "success",
+      attempt: 2,
+      story: [{ ended: "handed_over" }, { ended: "success" }],
+    });
+  },
+);

@@ -8,3 +8,5 @@ export const UNUSABLE_GRAPHS = fileURLToPath(new URL("unusable.json", import.met
 export const SHAPES = fileURLToPath(new URL("shapes.json", import.meta.url));
 /** One whose threads are reduced to their newest state after three seconds. */
 export const EXPIRING_GRAPHS = fileURLToPath(new URL("expiring.json", import.meta.url));
+/** Graphs that take their process down. */
+export const DOOMED = fileURLToPath(new URL("doomed.json", import.meta.url));

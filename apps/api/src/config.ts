@@ -63,6 +63,14 @@ export const gatewayEnv = z.object({
   LEASE_SECS: seconds
     .default(6)
     .describe("How long a run stays with a worker that does not renew; the same everywhere"),
+  DEAD_LETTER_RETENTION_DAYS: z.coerce
+    .number()
+    .positive()
+    .max(3_650)
+    .default(7)
+    .describe(
+      "How long a dead letter of a run without a thread keeps that run's state, unless it is acknowledged before. A fraction is fine",
+    ),
   LOG_LEVEL: z
     .enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"])
     .default("info")

@@ -29,6 +29,7 @@ import { gatewayEnv } from "./config.ts";
 import { servedRoutes } from "./http/route.ts";
 import type { Gateway } from "./gateway.ts";
 import { Assistants } from "./assistants/assistants.ts";
+import { deadLetterRoutes } from "./dead-letters/routes.ts";
 import { graphRoutes } from "./graphs/routes.ts";
 import { Authenticator } from "./http/authenticate.ts";
 import { corsRulesOf } from "./http/origins.ts";
@@ -153,7 +154,12 @@ try {
   maintainer.add(refreshThreads({ ...gateway, pool: dutyPool }));
   maintainer.add(prune(dutyPool));
   maintainer.add(expireThreads({ ...gateway, pool: dutyPool, sweep: graphConfig.threadTtl }));
-  maintainer.add(eraseTemporaryThreads({ ...gateway, pool: dutyPool }));
+  maintainer.add(
+    eraseTemporaryThreads(
+      { ...gateway, pool: dutyPool },
+      { deadLetterSeconds: config.DEAD_LETTER_RETENTION_DAYS * 86_400 },
+    ),
+  );
 
   let stopping = false;
   const allowedOrigins = config.ALLOWED_ORIGINS.split(",")
@@ -172,6 +178,7 @@ try {
     ...submitRoutes(gateway),
     ...runRoutes(gateway),
     ...followRoutes(gateway),
+    ...deadLetterRoutes(gateway),
   ];
   known.push(
     ...systemRoutes({

@@ -112,7 +112,7 @@ export class GatewayMetrics {
     });
     new Gauge({
       name: "flotilla_dead_letter",
-      help: "Runs that lost too many workers or could not be started, and are not tried again, over the whole fleet",
+      help: "Runs that ended because they could not be executed and that nobody has acknowledged, over the whole fleet",
       registers,
       async collect() {
         this.set(await countDeadLetters(db).catch(() => NaN));

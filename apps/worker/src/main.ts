@@ -48,6 +48,8 @@ try {
   process.title = config.FLOTILLA_PROCESS_TITLE;
   const logger = createLogger(config.LOG_LEVEL, { process: config.FLOTILLA_PROCESS_TITLE, pid: process.pid });
   const lifecycle = new Lifecycle();
+  // A child prints through its worker, which may die first. What nobody reads is lost, and no reason to fail a run.
+  for (const out of [process.stdout, process.stderr]) out.on("error", () => {});
 
   const pool = createPool({
     databaseUrl: config.DATABASE_URL,
@@ -125,8 +127,10 @@ try {
   const worker = startWorker({
     parts: {
       config, logger, pool, redis: eventRedis, queue, registry, writer, leases, logs, drain, context, metrics, failpoint,
-      executeAlone: (runId) =>
-        executeAlone(runId, { main: process.argv[1] as string, env: process.env, logger, draining: draining.signal }),
+      executeAlone: (runId) => {
+        const { env, stdout, stderr } = process;
+        return executeAlone(runId, { main: process.argv[1] as string, env, logger, draining: draining.signal, stdout, stderr });
+      },
     },
     soloRun: config.FLOTILLA_SOLO_RUN,
     executeRun,

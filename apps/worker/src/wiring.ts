@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import { LeaseLost, messageOf } from "@flotilla/shared/errors";
+import { GraphNotLoaded, LeaseLost, messageOf } from "@flotilla/shared/errors";
 import { getEventMark, selectById } from "@flotilla/shared/graphs/checkpoints/checkpoint-queries";
 import type { CheckpointRow } from "@flotilla/shared/graphs/checkpoints/checkpoint-row";
 import { FencedSaver } from "@flotilla/shared/graphs/checkpoints/fenced-saver";
@@ -14,6 +14,7 @@ import type { Failpoint } from "@flotilla/shared/process/failpoints";
 import type { Logger } from "@flotilla/shared/process/logger";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 import type { Redis } from "@flotilla/shared/redis/connection";
+import { noteChildDeath, type ChildDeath } from "@flotilla/shared/runs/dead-letter-queries";
 import { redispatchRun } from "@flotilla/shared/runs/fleet-queries";
 import {
   claimRun,
@@ -28,6 +29,7 @@ import type { ClaimedRun } from "@flotilla/shared/runs/run";
 import type { WorkerConfig } from "./config.ts";
 import type { WorkerMetrics } from "./metrics.ts";
 import type { Drain } from "./runs/drain.ts";
+import { describeDeath } from "./runs/execute-alone.ts";
 import type { ExecuteRunDeps } from "./runs/execute-run.ts";
 import type { Leases } from "./runs/lease.ts";
 import type { RunContext } from "./runs/run-context.ts";
@@ -49,7 +51,7 @@ export interface WorkerParts {
   metrics: WorkerMetrics;
   failpoint: Failpoint;
   /** @returns how the child died; undefined when it came to its end. */
-  executeAlone(runId: string): Promise<string | undefined>;
+  executeAlone(runId: string): Promise<ChildDeath | undefined>;
 }
 
 /** Connects `executeRun` to the parts. The only place that knows both. */
@@ -72,7 +74,9 @@ export function wireExecution(parts: WorkerParts): ExecuteRunDeps {
       if (drain.requested) return giveBack(parts, runId);
       const death = await parts.executeAlone(runId);
       if (death === undefined || drain.requested) return;
-      await noteFailedStart(parts, runId, attempt, `the process that was to execute it alone died: ${death}`);
+      await keepDeath(parts, runId, attempt, death); // first: it may have been the last
+      const how = describeDeath(death);
+      await noteFailedStart(parts, runId, attempt, `the process that was to execute it alone died: ${how}`);
     },
     holdLease: (run, claimStartedAt) => leases.hold({ runId: run.run_id, attempt: run.attempt }, claimStartedAt),
     openEventLog: (run) =>
@@ -94,9 +98,15 @@ export function wireExecution(parts: WorkerParts): ExecuteRunDeps {
         signal,
         metadata: runMetadata(run),
         latest,
+        isAnew: run.kwargs.replay === "anew",
         eventCount: () => log.count,
       }),
-    bindGraph: (run, saver) => parts.registry.bind(run.graph_id, saver, graphConfigOf(run), "threads.create_run"),
+    bindGraph: async (run, saver) => {
+      // In a deployment that rolls, a gateway knows graphs that this worker does not have yet, or not any more.
+      if (!parts.registry.has(run.graph_id))
+        throw new GraphNotLoaded(`Graph "${run.graph_id}" is not among those of the worker that executed the run`);
+      return parts.registry.bind(run.graph_id, saver, graphConfigOf(run), "threads.create_run");
+    },
     readCheckpoint: (run, checkpointId, signal) => whileAway(() => readCheckpoint(pool, run, checkpointId), signal),
     readEventMark: (run, signal) =>
       whileAway(
@@ -134,6 +144,18 @@ function storedThreadId(run: ClaimedRun): string {
 /** A job that came too late: its run goes on the queue again, for another worker. */
 export async function giveBack({ pool, queue }: WorkerParts, runId: string): Promise<void> {
   await queue.enqueue(await redispatchRun(pool, runId));
+}
+
+/** For whoever looks at the run when it is a dead letter. Best effort: what becomes of the run does not depend on it. */
+async function keepDeath(
+  { pool, logger }: WorkerParts,
+  runId: string,
+  attempt: number,
+  death: ChildDeath,
+): Promise<void> {
+  await noteChildDeath(pool, runId, attempt, death).catch((error: unknown) => {
+    logger.warn({ run_id: runId, err: messageOf(error) }, "how a child died could not be kept");
+  });
 }
 
 /** A run that cannot be started must not be tried for ever. One that has been claimed meanwhile is not touched. */

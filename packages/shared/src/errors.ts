@@ -67,7 +67,16 @@ export class NotFound extends AppError {
   readonly code: string;
   readonly httpStatus = 404;
   constructor(
-    what: "graph" | "assistant" | "assistant version" | "thread" | "run" | "checkpoint" | "route" | "api key",
+    what:
+      | "graph"
+      | "assistant"
+      | "assistant version"
+      | "thread"
+      | "run"
+      | "checkpoint"
+      | "dead letter"
+      | "route"
+      | "api key",
     message: string,
   ) {
     super(message);
@@ -86,7 +95,12 @@ export class Conflict extends AppError {
     | "several_interrupts"
     | "run_active"
     | "already_exists"
-    | "waits_for_itself";
+    | "waits_for_itself"
+    | "already_replayed"
+    | "thread_moved_on"
+    | "no_checkpoint"
+    | "checkpoint_gone"
+    | "answer_taken";
   constructor(code: Conflict["code"], message: string) {
     super(message);
     this.code = code;

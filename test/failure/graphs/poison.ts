@@ -5,7 +5,7 @@ import { readEffects } from "../support/effects.ts";
 const State = Annotation.Root({
   log: Annotation<number[]>({ reducer: (a, b) => a.concat(b), default: () => [] }),
   /** What the last node does. */
-  way: Annotation<"kill" | "kill each step" | "reject" | "throw" | "compute">(),
+  way: Annotation<"kill" | "kill each step" | "reject" | "throw" | "compute" | "print">(),
   steps: Annotation<number>(),
 });
 
@@ -27,6 +27,10 @@ async function takeStep(state: typeof State.State, config: LangGraphRunnableConf
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
   if (state.way === "compute") computeFor(4_000);
+  if (state.way === "print") {
+    process.stdout.write(`step ${n}\n`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
   return { log: [n] };
 }
 

@@ -9,16 +9,19 @@ const BATCH = 200;
 
 /**
  * Erases the threads of runs that had none of their own. Not at the end of the run: until its stream is not kept any more,
- * whoever waits for it or comes back gets its end.
+ * whoever waits for it or comes back gets its end; and a dead letter is kept for its own time.
  */
-export function eraseTemporaryThreads(deps: CancelDeps, keptSeconds = ENDED_TTL_MS / 1_000): Duty {
+export function eraseTemporaryThreads(
+  deps: CancelDeps,
+  { deadLetterSeconds, keptSeconds = ENDED_TTL_MS / 1_000 }: { deadLetterSeconds: number; keptSeconds?: number },
+): Duty {
   return {
     name: "erase temporary threads",
     everyMs: EVERY_MS,
     lock: 7,
     async perform() {
       for (;;) {
-        const threads = await listEndedTemporaryThreads(deps.pool, keptSeconds, BATCH);
+        const threads = await listEndedTemporaryThreads(deps.pool, keptSeconds, deadLetterSeconds, BATCH);
         for (const { tenant_id: tenantId, thread_id: threadId } of threads)
           await deleteThread(deps, tenantId, threadId).catch((error: unknown) => {
             if (!(error instanceof NotFound)) throw error;

@@ -116,6 +116,7 @@ function toRow(run: NewRun, created: Extract<CreateOutcome, { outcome: "created"
     multitask_strategy: run.strategy,
     attempt: 0,
     story: [],
+    retry_of: null,
     error: null,
     cancel_reason: null,
     created_at: created.created_at,

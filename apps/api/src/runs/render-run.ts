@@ -6,15 +6,18 @@ export function visibleRun({
   kwargs: {
     listening: _listening,
     headers: _headers,
+    replay: _replay,
     stream_subgraphs: subgraphs = false,
     resumable = false,
     ...kwargs
   },
   story,
+  retry_of,
   ...run
 }: Run): object {
   return {
     ...run,
+    ...(retry_of === null ? {} : { retry_of }),
     kwargs: { ...kwargs, subgraphs, stream_subgraphs: subgraphs, resumable },
     story: story.map(({ holder: _holder, ...chapter }) => chapter),
   };

@@ -51,7 +51,8 @@ export async function executeRun(deps: ExecuteRunDeps, runId: string, alone = fa
     return;
   }
   const { run } = claim;
-  const latest = (claim.checkpoint as CheckpointRow | null) ?? undefined;
+  const isEmpty = run.kwargs.replay === "anew" && !claim.applied;
+  const latest = isEmpty ? undefined : ((claim.checkpoint as CheckpointRow | null) ?? undefined);
   deps.observe("claimed", run);
   await using lease = deps.holdLease(run, claimStartedAt);
   await deps.failpoint("after_claim");
@@ -131,6 +132,9 @@ async function perform(
     outcome = outcomeOf(thrown, lease.signal);
   }
   if (outcome.kind === "lost" || graph === undefined) return { outcome, state: undefined };
+  // A beginning anew that has stored nothing saw an empty thread: what the thread really holds is read from its checkpoints.
+  if (run.kwargs.replay === "anew" && !applied && saver.storedCheckpointId === undefined)
+    return { outcome, state: undefined };
   try {
     await saver.drained();
     return { outcome, state: await graph.getState({ configurable: { thread_id: run.thread_id } }) };

@@ -48,6 +48,10 @@ export async function planAttempt(deps: PlanDeps): Promise<Plan> {
       message: `Checkpoint ${addressedId} does not exist on this thread`,
     };
   }
+  if (run.kwargs.replay === "checkpoint" && !applied && latest !== undefined) {
+    const ended = await whyPredecessorEnded(deps, latest);
+    if (ended !== undefined) return { kind: "settle", why: ended };
+  }
   if (run.attempt === 1 && !isResume(run.kwargs.command)) {
     return { kind: "stream", input: toGraphInput(run, undefined), checkpointId: addressedId };
   }
@@ -163,6 +167,16 @@ async function whyEnded(deps: PlanDeps, addressed: CheckpointRow, state: StateSn
   return (await isBreakpoint({ checkpoint: addressed.checkpoint, next: state.next, before, after, parent }))
     ? "a breakpoint"
     : undefined;
+}
+
+/**
+ * The same for a run that goes on where a dead one stopped: what that one left may be its end, which was only never settled. Null
+ * would walk through a breakpoint there. Whether a checkpoint of durability `exit` is one of the end is not known any more: its tasks say.
+ */
+async function whyPredecessorEnded(deps: PlanDeps, latest: CheckpointRow): Promise<string | undefined> {
+  const kwargs = { ...deps.run.kwargs, durability: "sync" as const };
+  const run = { ...deps.run, run_id: latest.run_id ?? deps.run.run_id, kwargs };
+  return whyEnded({ ...deps, applied: true, run }, latest, await readState(deps, undefined));
 }
 
 async function readAddressed(deps: PlanDeps, checkpointId: string): Promise<CheckpointRow | undefined> {

@@ -51,6 +51,7 @@ export const runBody = z
         z.looseObject({ attempt: z.number().int(), ended: z.string(), reason: z.string().nullable(), at: timestamp }),
       )
       .describe("How attempts ended that did not succeed at once: lost, handed_over, not_started, error, …"),
+    retry_of: z.uuid().optional().describe("The dead letter that this run replays"),
     metadata: z.record(z.string(), json),
     kwargs: z.record(z.string(), json),
     multitask_strategy: z.string(),

@@ -84,10 +84,10 @@ export async function getDemand(db: Queryable): Promise<Demand> {
   return only(rows);
 }
 
-/** Runs that are kept as dead letters: they lost too many workers, or could not be started, and are not tried again. */
+/** Dead letters that nobody has acknowledged, see dead-letter-queries.ts. */
 export async function countDeadLetters(db: Queryable): Promise<number> {
   const { rows } = await db.query<{ count: number }>(
-    "select count(*)::int as count from runs where status = 'error' and error ->> 'error' = 'PoisonRun'",
+    "select count(*)::int as count from runs where is_dead_letter(status, error) and acknowledged_at is null",
   );
   return only(rows).count;
 }

@@ -397,7 +397,7 @@ export async function getRunById(db: Queryable, tenantId: string, runId: string)
 }
 
 const RUN_COLUMNS = /* sql */ `run_id, tenant_id, thread_id, assistant_id, graph_id, status, kwargs, metadata,
-  multitask_strategy, attempt, story, error, cancel_reason, created_at, updated_at, started_at, ended_at`;
+  multitask_strategy, attempt, story, retry_of, error, cancel_reason, created_at, updated_at, started_at, ended_at`;
 
 export async function getRun(
   db: Queryable,

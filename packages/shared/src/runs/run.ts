@@ -92,6 +92,11 @@ export interface RunKwargs {
   headers?: Record<string, string>;
   /** Set by the gateway, not shown: a client is there from the beginning, for the events or for the result alone. */
   listening?: "events" | "result";
+  /**
+   * Set by the gateway, not shown, for a run that replays another: it goes on from that one's last checkpoint, or begins as if
+   * its thread were empty, as it was then. Absent: it begins like any run.
+   */
+  replay?: "checkpoint" | "anew";
 }
 
 /** A run's row, as far as anything outside SQL needs it. */
@@ -112,9 +117,13 @@ export interface Run {
     ended: string;
     reason: string | null;
     at: string;
+    /** When it was claimed; absent for a start that failed. */
+    began?: string;
     holder?: string;
     checkpoint_id?: string | null;
   }[];
+  /** The run of the same thread that this one replays. */
+  retry_of: string | null;
   error: RunError | null;
   /** Why somebody cancelled it, as he said. */
   cancel_reason: string | null;

@@ -101,17 +101,24 @@ export async function postponeStaleThread(
   );
 }
 
-/** Threads that were made for one run without a thread, whose run ended so long ago that nobody follows it any more. */
+/**
+ * Threads that were made for one run without a thread, whose run ended so long ago that nobody follows it any more. One with a
+ * dead letter stays longer, until that is acknowledged or old: it can be replayed on this thread only.
+ */
 export async function listEndedTemporaryThreads(
   db: Queryable,
   olderThanSeconds: number,
+  deadLetterSeconds: number,
   limit: number,
 ): Promise<{ tenant_id: string; thread_id: string }[]> {
   const { rows } = await db.query<{ tenant_id: string; thread_id: string }>(
-    `select tenant_id, thread_id from threads
+    `select tenant_id, thread_id from threads t
       where temporary and status <> 'busy' and updated_at < clock_timestamp() - make_interval(secs => $1)
-      order by updated_at limit $2`,
-    [olderThanSeconds, limit],
+        and not exists (select 1 from runs r
+          where r.tenant_id = t.tenant_id and r.thread_id = t.thread_id and is_dead_letter(r.status, r.error)
+            and r.acknowledged_at is null and r.ended_at > clock_timestamp() - make_interval(secs => $2))
+      order by updated_at limit $3`,
+    [olderThanSeconds, deadLetterSeconds, limit],
   );
   return rows;
 }

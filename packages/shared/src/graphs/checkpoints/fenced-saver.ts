@@ -26,6 +26,11 @@ export interface FencedSaverOptions {
   metadata: SaverMetadata;
   /** The latest root checkpoint, which the claim returned: it is not read again. */
   latest: CheckpointRow | undefined;
+  /**
+   * The run begins as if the thread were empty: what other runs left is not to be seen, of subgraphs that keep their state either.
+   * `latest` is one of this run then, or undefined.
+   */
+  isAnew?: boolean;
   /** How many events the attempt has appended. Stored with each checkpoint: what did not reach Redis is found missing by it. */
   eventCount?(): number;
 }
@@ -77,7 +82,10 @@ export class FencedSaver extends ThreadSaver {
       if (this.#head !== undefined && (checkpointId ?? this.#head.checkpointId) === this.#head.checkpointId)
         return this.#head.read(threadId);
     }
-    return whileAway(() => super.getTuple(config), this.#options.signal);
+    const { signal, isAnew = false, fence } = this.#options;
+    const tuple = await whileAway(() => super.getTuple(config), signal);
+    const isForeign = isAnew && (tuple?.metadata as SaverMetadata | undefined)?.["run_id"] !== fence.runId;
+    return isForeign && checkpointId === undefined ? undefined : tuple;
   }
 
   override async put(
