@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, test, type TestContext } from "vitest";
 import type { Report } from "../../faults/report/report.ts";
 
 // The fault campaign itself: whether it passes what is whole, and finds out what is broken. A campaign that cannot fail proves nothing.
@@ -18,7 +18,7 @@ interface Campaign {
 }
 
 /** `npm run test:faults` with half a minute of faults and impatient applications. */
-async function runCampaign(...args: string[]): Promise<Campaign> {
+async function runCampaign({ onTestFinished }: TestContext, ...args: string[]): Promise<Campaign> {
   const out = mkdtempSync(join(tmpdir(), "flotilla-campaign-"));
   onTestFinished(() => rmSync(out, { recursive: true, force: true }));
   const all = ["faults/run.ts", "--seed", SEED, "--targets", "none", "--clients", "15", "--out", out, ...args];
@@ -31,8 +31,8 @@ async function runCampaign(...args: string[]): Promise<Campaign> {
   return { exitCode, output, report: campaign };
 }
 
-test("with nothing broken, every promise holds through faults of all kinds", { timeout: 300_000 }, async () => {
-  const { exitCode, output, report } = await runCampaign("--minutes", "0.5", "--patience", "90");
+test("with nothing broken, every promise holds through faults of all kinds", { timeout: 300_000 }, async (context) => {
+  const { exitCode, output, report } = await runCampaign(context, "--minutes", "0.5", "--patience", "90");
   expect(report.violations, output).toEqual([]);
   expect(report).toMatchObject({ lost: 0, duplicated: 0, foreignCheckpoints: 0, seed: Number(SEED) });
   expect(report.faults).toBeGreaterThan(3);
@@ -42,16 +42,15 @@ test("with nothing broken, every promise holds through faults of all kinds", { t
 });
 
 describe("a build that is broken on purpose is found out", () => {
-  test.each([
+  test.concurrent.for([
     { broken: "no-fence", finds: ["I2"] },
     { broken: "no-sweeper", finds: ["I1"] },
     { broken: "input-again", finds: ["I6"] },
-  ])("$broken", { timeout: 300_000 }, async ({ broken, finds }) => {
-    const { exitCode, output, report } = await runCampaign("--minutes", "0.4", "--patience", "20", "--broken", broken);
-    expect(
-      report.violations.map(({ invariant }) => invariant),
-      output,
-    ).toEqual(expect.arrayContaining(finds));
+  ])("$broken", { timeout: 300_000 }, async ({ broken, finds }, context) => {
+    const args = ["--minutes", "0.4", "--patience", "20", "--broken", broken];
+    const { exitCode, output, report } = await runCampaign(context, ...args);
+    const broke = report.violations.map(({ invariant }) => invariant);
+    expect(broke, output).toEqual(expect.arrayContaining(finds));
     expect(output).toContain(`--seed ${SEED}`);
     expect(exitCode).toBe(1);
   });
