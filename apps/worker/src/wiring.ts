@@ -30,7 +30,10 @@ import type { WorkerMetrics } from "./metrics.ts";
 import type { Drain } from "./runs/drain.ts";
 import type { ExecuteRunDeps } from "./runs/execute-run.ts";
 import type { Leases } from "./runs/lease.ts";
+import type { WorkerOnceHost } from "./once/once-host.ts";
+import { OnceOfRun } from "./once/once-of-run.ts";
 import type { RunContext } from "./runs/run-context.ts";
+import { durabilityOf } from "./runs/run-input.ts";
 import type { OpenLogs } from "./streaming/open-logs.ts";
 
 /** The parts of a worker process, as main.ts started them. */
@@ -46,6 +49,7 @@ export interface WorkerParts {
   logs: OpenLogs;
   drain: Drain;
   context: RunContext;
+  once: WorkerOnceHost;
   metrics: WorkerMetrics;
   failpoint: Failpoint;
   /** @returns how the child died; undefined when it came to its end. */
@@ -96,6 +100,17 @@ export function wireExecution(parts: WorkerParts): ExecuteRunDeps {
         latest,
         eventCount: () => log.count,
       }),
+    openOnce: (run, saver, signal) => {
+      const isStored = (checkpointId: string) => saver.isStored(checkpointId);
+      const once = new OnceOfRun({ pool, run, durability: durabilityOf(run), signal, isStored, failpoint });
+      const opened = parts.once.open(run.run_id, once);
+      const forget = () =>
+        once.forget().catch((error: unknown) => {
+          // They go by their age, or with the thread.
+          logger.warn({ run_id: run.run_id, err: messageOf(error) }, "results of once() could not be removed yet");
+        });
+      return { forget, [Symbol.dispose]: () => opened[Symbol.dispose]() };
+    },
     bindGraph: (run, saver) => parts.registry.bind(run.graph_id, saver, graphConfigOf(run), "threads.create_run"),
     readCheckpoint: (run, checkpointId, signal) => whileAway(() => readCheckpoint(pool, run, checkpointId), signal),
     readEventMark: (run, signal) =>
