@@ -1,13 +1,34 @@
-import { beforeAll, expect, test } from "vitest";
+import { afterEach, beforeAll, expect, test } from "vitest";
 import type { NewRun } from "@flotilla/shared/runs/run-queries";
 import type { Durability } from "@flotilla/shared/runs/run";
+import type { StackProcess } from "../support/stack.ts";
 import { eventually } from "../support/wait.ts";
 import { Fleet } from "./support/fleet.ts";
 
+// A long lease: a slow machine must not lose a run by itself. The test says when one is over, since it knows who is dead.
 let fleet: Fleet;
 beforeAll(async () => {
-  fleet = await Fleet.start();
+  fleet = await Fleet.start({ LEASE_SECS: "30" });
 });
+
+let workers: StackProcess[] = [];
+async function startWorker(env: Record<string, string> = {}): Promise<StackProcess> {
+  const worker = await fleet.stack.startWorker(env);
+  workers.push(worker);
+  return worker;
+}
+/** The next worker has the queue to itself. */
+async function stopWorkers(): Promise<void> {
+  await Promise.all(workers.splice(0).map((worker) => worker.kill()));
+}
+afterEach(stopWorkers);
+
+async function endLease(run: NewRun): Promise<void> {
+  await fleet.pool.query(
+    "update runs set lease_expires_at = clock_timestamp() - interval '1 s' where run_id = $1 and status = 'running'",
+    [run.runId],
+  );
+}
 
 /** What was paid in a run, in order, and the keys under which each was. */
 function payments(run: NewRun): { paid: string[]; keys: Map<string, Set<string | undefined>> } {
@@ -21,12 +42,12 @@ function payments(run: NewRun): { paid: string[]; keys: Map<string, Set<string |
 /** Lets one worker after the other have the run until it dies, then one that does not. */
 async function executeWithDeaths(run: NewRun, failpoints: string[]): Promise<void> {
   for (const failpoint of failpoints) {
-    const doomed = await fleet.stack.startWorker({ FLOTILLA_FAILPOINTS: failpoint });
+    const doomed = await startWorker({ FLOTILLA_FAILPOINTS: failpoint });
     expect((await doomed.exited).signal, `${doomed.name} reaches ${failpoint}`).toBe("SIGKILL");
+    await endLease(run);
   }
-  const last = await fleet.stack.startWorker();
-  expect(await fleet.ended(run.runId)).toMatchObject({ status: "success", attempt: failpoints.length + 1 });
-  await last.kill("SIGTERM");
+  await startWorker();
+  expect(await fleet.ended(run.runId, 60_000)).toMatchObject({ status: "success", attempt: failpoints.length + 1 });
 }
 
 async function countRecords(run: NewRun): Promise<number> {
@@ -39,7 +60,7 @@ async function countRecords(run: NewRun): Promise<number> {
 
 test.each<Durability>(["sync", "async", "exit"])(
   "with durability %s, what is stored is not done again, and what is not is done again under the same key",
-  { timeout: 90_000 },
+  { timeout: 180_000 },
   async (durability) => {
     const run = await fleet.submit({ graphId: "once_instalments" }, { input: { steps: 4 }, durability });
     // The first dies when the second payment is stored and its step is not; the second when the third is made and not stored.
@@ -54,10 +75,11 @@ test.each<Durability>(["sync", "async", "exit"])(
   },
 );
 
-test("tasks, keys, steps of a subgraph and runs do not share results, whoever dies", { timeout: 90_000 }, async () => {
+test("tasks, keys, steps of a subgraph and runs do not share results, whoever dies", { timeout: 180_000 }, async () => {
   const ask = () => fleet.submit({ graphId: "once_orders" }, { input: { orders: ["a", "b", "c"] } });
   const run = await ask();
   await executeWithDeaths(run, ["after_once:2", "after_once:3", "after_once:2"]);
+  await stopWorkers();
   const other = await ask();
   await executeWithDeaths(other, []);
 
@@ -83,15 +105,15 @@ test("tasks, keys, steps of a subgraph and runs do not share results, whoever di
 
 test.each<Durability>(["sync", "exit"])(
   "with durability %s, what was done before a question is not done again by the run that answers it",
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async (durability) => {
-    const worker = await fleet.stack.startWorker();
+    await startWorker();
     const asking = await fleet.submit({ graphId: "once_approval" }, { input: { steps: 1 }, durability });
     await fleet.ended(asking.runId);
     const kept = await countRecords(asking);
     const resume = { kind: "only", answer: "yes" } as const;
     const { threadId } = asking;
-    await worker.kill("SIGTERM");
+    await stopWorkers();
     const answer = await fleet.submit(
       { graphId: "once_approval", threadId, resume },
       { command: { resume: "yes" }, durability },
@@ -105,29 +127,32 @@ test.each<Durability>(["sync", "exit"])(
   },
 );
 
-test("a run that is executed alone, in a child process, comes to the same key", { timeout: 90_000 }, async () => {
+test("a run that is executed alone, in a child process, comes to the same key", { timeout: 180_000 }, async () => {
   const run = await fleet.submit({ graphId: "once_instalments" }, { input: { steps: 1 } });
-  const deaths = ["before_once:1", "before_once:1", "before_once:1"];
-  await executeWithDeaths(run, deaths);
-  const { paid, keys } = payments(run);
-  expect(paid.length).toBe(deaths.length + 1);
-  expect([...keys.values()].map((of) => of.size)).toEqual([1]);
-  expect((await fleet.row(run.runId)).story.map(({ ended }) => ended)).toEqual(["lost", "lost", "lost", "success"]);
+  await executeWithDeaths(run, ["before_once:1", "before_once:1", "before_once:1"]);
+  const effects = fleet.effects(run.runId);
+  expect(effects.map(({ solo }) => solo)).toEqual([false, false, false, true]);
+  expect(new Set(effects.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(1);
 });
 
-test("what a worker stores after it has lost its run is refused", { timeout: 60_000 }, async () => {
-  const zombie = await fleet.stack.startWorker();
+test("what a worker stores after it has lost its run is refused", { timeout: 120_000 }, async () => {
+  const zombie = await startWorker();
   const run = await fleet.submit({ graphId: "once_slow" }, { input: { steps: 1 } });
   await eventually(() => payments(run).paid.length === 1, { what: "the zombie's effect" });
   zombie.signal("SIGSTOP");
-  const successor = await fleet.stack.startWorker({ SECOND_WORKER: "1" });
+  await endLease(run);
+  const successor = await startWorker({ SECOND_WORKER: "1" });
   expect(await fleet.ended(run.runId)).toMatchObject({ status: "success", attempt: 2 });
   zombie.signal("SIGCONT");
-  await eventually(() => zombie.output().includes("the lease is lost"), { what: "the zombie's notice" });
+  const refused = () => fleet.effects(run.runId).find((effect) => effect.refused !== undefined);
+  const { refused: reason, pid } = await eventually(refused, {
+    timeoutMs: 30_000,
+    what: "the end of the zombie's effect",
+  });
+  expect({ reason, pid }).toEqual({ reason: "LeaseLost", pid: zombie.pid });
   const { paid, keys } = payments(run);
   expect(paid).toEqual(["slowly", "slowly"]);
   expect([...keys.values()].map((of) => of.size)).toEqual([1]);
   expect(await fleet.threadValues(run.threadId)).toMatchObject({ log: [String(successor.pid), "after"] });
   await eventually(async () => (await countRecords(run)) === 0);
-  await Promise.all([zombie.kill("SIGTERM"), successor.kill("SIGTERM")]);
 });

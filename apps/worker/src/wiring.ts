@@ -59,6 +59,7 @@ export interface WorkerParts {
 /** Connects `executeRun` to the parts. The only place that knows both. */
 export function wireExecution(parts: WorkerParts): ExecuteRunDeps {
   const { config, logger, pool, redis, queue, writer, leases, logs, drain, failpoint } = parts;
+  const alone = new Set<string>();
   const holder = `${hostname()}:${process.pid}:${randomBytes(4).toString("hex")}`;
   return {
     logger,
@@ -74,7 +75,10 @@ export function wireExecution(parts: WorkerParts): ExecuteRunDeps {
     },
     executeAlone: async (runId, attempt) => {
       if (drain.requested) return giveBack(parts, runId);
-      const death = await parts.executeAlone(runId);
+      // On a busy machine a child takes longer to start than the sweep waits: a second one would make it busier still.
+      if (alone.has(runId)) return;
+      alone.add(runId);
+      const death = await parts.executeAlone(runId).finally(() => alone.delete(runId));
       if (death === undefined || drain.requested) return;
       await noteFailedStart(parts, runId, attempt, `the process that was to execute it alone died: ${death}`);
     },

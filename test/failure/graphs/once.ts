@@ -15,7 +15,8 @@ const State = Annotation.Root({
 
 function pay(what: string): (call: OnceCall) => { receipt: string } {
   return ({ idempotencyKey }) => {
-    effect({ run: getConfig()?.configurable?.["run_id"], paid: what, idempotencyKey });
+    const solo = process.env["FLOTILLA_SOLO_RUN"] !== undefined;
+    effect({ run: getConfig()?.configurable?.["run_id"], paid: what, idempotencyKey, solo });
     return { receipt: `for ${what}` };
   };
 }
@@ -67,15 +68,20 @@ export const approval = new StateGraph(State)
   .addEdge("ask", END)
   .compile();
 
-/** The effect takes a while, and gives back who had it. */
+/** The effect takes a while in the first worker, whatever its signal says, and gives back who had it. */
 export const slow = new StateGraph(State)
-  .addNode("pay", async () => {
-    const pid = await once("pay", async (call) => {
-      pay("slowly")(call);
-      if (process.env["SECOND_WORKER"] === undefined) await delay(1_000);
-      return process.pid;
-    });
-    return { log: [String(pid)] };
+  .addNode("pay", async (_state, { configurable }) => {
+    try {
+      const pid = await once("pay", async (call) => {
+        pay("slowly")(call);
+        if (process.env["SECOND_WORKER"] === undefined) await delay(5_000);
+        return process.pid;
+      });
+      return { log: [String(pid)] };
+    } catch (error) {
+      effect({ run: configurable?.["run_id"], refused: (error as Error).name });
+      throw error;
+    }
   })
   .addNode("after", () => ({ log: ["after"] }))
   .addEdge(START, "pay")

@@ -11,6 +11,8 @@ export interface Effect {
   /** What was done inside `once`, and what the other side was told. */
   paid?: string;
   idempotencyKey?: string;
+  /** The name of the error of an effect that was not stored. */
+  refused?: string;
   /** Why a node's signal aborted, the error's name, and when, in ms. */
   aborted?: string;
   at?: number;

@@ -80,7 +80,7 @@ export class FencedSaver extends ThreadSaver {
    * @throws what kept a checkpoint of this attempt from being stored
    */
   async isStored(checkpointId: string): Promise<boolean> {
-    for (let isIdle = false; !this.#inPostgres.has(checkpointId); ) {
+    for (let isIdle = false; !this.#inPostgres.has(checkpointId);) {
       if (this.#underWay.size > 0) await Promise.race(this.#underWay);
       else if (isIdle) return false;
       // LangGraph asks for the next write in microtasks after the last one, so a turn in which nothing comes tells.
