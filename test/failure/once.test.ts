@@ -11,7 +11,7 @@ beforeAll(async () => {
   fleet = await Fleet.start({ LEASE_SECS: "30" });
 });
 
-let workers: StackProcess[] = [];
+const workers: StackProcess[] = [];
 async function startWorker(env: Record<string, string> = {}): Promise<StackProcess> {
   const worker = await fleet.stack.startWorker(env);
   workers.push(worker);

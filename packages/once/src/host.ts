@@ -47,7 +47,7 @@ export function assertOnceKey(key: unknown): asserts key is string {
         ? "is empty"
         : key.length > MAX_KEY
           ? `has ${key.length} characters`
-          : /[\0-\x1f\x7f]|\p{Surrogate}/u.test(key)
+          : /[\p{Cc}\p{Surrogate}]/u.test(key)
             ? "has control characters or halves of characters"
             : undefined;
   if (problem !== undefined)

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { Annotation, END, START, StateGraph } from "@langchain/langgraph";
+import { Annotation, END, entrypoint, START, StateGraph, task } from "@langchain/langgraph";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { once } from "@flotilla/once";
 import { setHost } from "@flotilla/once/host";
@@ -20,39 +20,41 @@ afterAll(() => setHost(undefined));
 
 type Node = () => Promise<unknown>;
 
-/** Executes a graph of one node, or of a subgraph with that node, as a new run. */
-async function execute(
-  node: Node,
-  { durability = "sync", wrap }: { durability?: Durability; wrap?: "own memory" | "shared" } = {},
-): Promise<unknown> {
-  const held = await holdNewRun(database.pool);
-  const result = await executeOn(held, node, durability, wrap);
-  return result;
+const State = Annotation.Root({ result: Annotation<unknown>() });
+interface How {
+  durability?: Durability;
+  /** The node is in a subgraph, which has this memory. */
+  subgraph?: "shared" | "none";
 }
 
-async function executeOn(held: HeldSaver, node: Node, durability: Durability, wrap?: string): Promise<unknown> {
-  const { run, saver } = held;
-  const State = Annotation.Root({ result: Annotation<unknown>() });
+/** Executes a graph of one node as a new run. */
+async function execute(node: Node, how: How = {}): Promise<unknown> {
+  return executeOn(await holdNewRun(database.pool), node, how);
+}
+
+async function executeOn(held: HeldSaver, node: Node, { durability = "sync", subgraph }: How = {}): Promise<unknown> {
   const inner = new StateGraph(State)
     .addNode("node", async () => ({ result: await node() }))
     .addEdge(START, "node")
     .addEdge("node", END);
-  const outer =
-    wrap === undefined
+  const graph =
+    subgraph === undefined
       ? inner
       : new StateGraph(State)
-          .addNode("inner", inner.compile(wrap === "shared" ? {} : { checkpointer: false }))
+          .addNode("inner", inner.compile(subgraph === "shared" ? {} : { checkpointer: false }))
           .addEdge(START, "inner")
           .addEdge("inner", END);
-  const { signal } = new AbortController();
-  const isStored = (id: string) => saver.isStored(id);
-  const ofRun = new OnceOfRun({ pool: database.pool, run, durability, signal, isStored, failpoint: noFailpoint });
-  using _open = host.open(run.run_id, ofRun);
-  const config = { configurable: { thread_id: run.thread_id, run_id: run.run_id }, durability };
-  const { result } = (await outer.compile({ checkpointer: saver }).invoke({ result: null }, config)) as {
-    result: unknown;
-  };
+  const config = { configurable: { thread_id: held.run.thread_id, run_id: held.run.run_id }, durability };
+  using _open = openOn(held, durability);
+  const { result } = await graph.compile({ checkpointer: held.saver }).invoke({ result: null }, config);
   return result;
+}
+
+function openOn({ run, saver }: HeldSaver, durability: Durability = "sync"): Disposable {
+  const { signal } = new AbortController();
+  const isStored = (checkpointId: string) => saver.isStored(checkpointId);
+  const ofRun = new OnceOfRun({ pool: database.pool, run, durability, signal, isStored, failpoint: noFailpoint });
+  return host.open(run.run_id, ofRun);
 }
 
 test("calls with one key at the same time are one call, and each gets a value of its own", async () => {
@@ -115,8 +117,7 @@ test.each<Durability>(["sync", "async"])(
     const namespaces = (await executeOn(
       held,
       () => once("k", async () => (await stored()).rows.map((row: { checkpoint_ns: string }) => row.checkpoint_ns)),
-      durability,
-      "shared",
+      { durability, subgraph: "shared" },
     )) as string[];
     expect(namespaces.filter((ns) => ns === "").length).toBe(2); // the input, and the step that leads to the node
     expect(namespaces.filter((ns) => ns.startsWith("inner:")).length).toBe(2);
@@ -125,8 +126,8 @@ test.each<Durability>(["sync", "async"])(
 
 test("where a repeat could not be told from another execution, it is refused before anything happens", async () => {
   const effect = () => expect.unreachable();
-  await expect(execute(() => once("k", effect), { wrap: "own memory" })).rejects.toThrow("Compile it without");
-  const exit = { durability: "exit", wrap: "shared" } as const;
+  await expect(execute(() => once("k", effect), { subgraph: "none" })).rejects.toThrow("Compile it without");
+  const exit = { durability: "exit", subgraph: "shared" } as const;
   await expect(execute(() => once("k", effect), exit)).rejects.toThrow('"sync" or "async"');
   await expect(once("k", effect)).rejects.toThrow("outside of a node");
   const { run } = await holdNewRun(database.pool);
@@ -134,4 +135,43 @@ test("where a repeat could not be told from another execution, it is refused bef
     configurable: { run_id: run.run_id, checkpoint_ns: "n:1", checkpoint_map: {}, __pregel_task_id: "1" },
   };
   await expect(once("k", effect, late)).rejects.toThrow("after its run had stopped");
+});
+
+test("who goes back to an older checkpoint does it again, as something new", async () => {
+  const held = await holdNewRun(database.pool);
+  const keys: string[] = [];
+  const graph = new StateGraph(State)
+    .addNode("node", async () => ({ result: await once("k", ({ idempotencyKey }) => keys.push(idempotencyKey)) }))
+    .addEdge(START, "node")
+    .addEdge("node", END)
+    .compile({ checkpointer: held.saver });
+  const configurable = { thread_id: held.run.thread_id, run_id: held.run.run_id };
+  using _open = openOn(held);
+  await graph.invoke({ result: null }, { configurable });
+  for await (const state of graph.getStateHistory({ configurable })) {
+    if (state.next[0] !== "node") continue;
+    const again = { configurable: { ...configurable, ...state.config.configurable } };
+    expect(await graph.invoke(null, again)).toEqual({ result: 2 });
+    break;
+  }
+  expect(new Set(keys).size).toBe(2);
+});
+
+test("tasks of the functional API have their own results", async () => {
+  const held = await holdNewRun(database.pool);
+  const keys: string[] = [];
+  const pay = task("pay", (what: string) =>
+    once("k", ({ idempotencyKey }) => {
+      keys.push(idempotencyKey);
+      return what;
+    }),
+  );
+  const flow = entrypoint({ name: "flow", checkpointer: held.saver }, (all: string[]) => Promise.all(all.map(pay)));
+  using _open = openOn(held);
+  const config = {
+    configurable: { thread_id: held.run.thread_id, run_id: held.run.run_id },
+    durability: "sync" as const,
+  };
+  expect(await flow.invoke(["a", "b"], config)).toEqual(["a", "b"]);
+  expect(new Set(keys).size).toBe(2);
 });

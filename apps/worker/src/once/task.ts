@@ -22,7 +22,7 @@ export function taskOf(config: TaskConfig | undefined): Task {
     checkpoint_ns: ns,
     checkpoint_map: map,
     __pregel_task_id: taskId,
-  } = (config?.configurable ?? {}) as Record<string, unknown>;
+  } = config?.configurable ?? {};
   if (typeof runId !== "string" || typeof ns !== "string" || typeof taskId !== "string" || !isMap(map)) {
     throw new OnceRefused(
       "once() was called outside of a node, or where the async context of the node is lost. Call it in a node or in a tool, " +
