@@ -68,6 +68,8 @@ test.each<Durability>(["sync", "async", "exit"])(
     const { paid, keys } = payments(run);
     expect(paid).toEqual(["step 1", "step 2", "step 3", "step 3", "step 4"]);
     expect([...keys.values()].map((of) => of.size)).toEqual([1, 1, 1, 1]);
+    // Without checkpoints each death counts: the third attempt is executed alone, in a child process.
+    expect(fleet.effects(run.runId).at(-1)).toMatchObject({ paid: "step 4", solo: durability === "exit" });
     expect(new Set([...keys.values()].flatMap((of) => [...of])).size).toBe(4);
     expect(await fleet.threadValues(run.threadId)).toMatchObject({
       log: ["for step 1", "for step 2", "for step 3", "for step 4"],
@@ -78,10 +80,9 @@ test.each<Durability>(["sync", "async", "exit"])(
 test("tasks, keys, steps of a subgraph and runs do not share results, whoever dies", { timeout: 180_000 }, async () => {
   const ask = () => fleet.submit({ graphId: "once_orders" }, { input: { orders: ["a", "b", "c"] } });
   const run = await ask();
-  await executeWithDeaths(run, ["after_once:2", "after_once:3", "after_once:2"]);
-  await stopWorkers();
+  await executeWithDeaths(run, ["after_once:2", "after_once:3"]);
   const other = await ask();
-  await executeWithDeaths(other, []);
+  await fleet.ended(other.runId);
 
   const what = ["a", "b", "c"].flatMap((one) => [`goods of ${one}`, `postage of ${one}`]).concat("fee", "tax");
   const [first, second] = [payments(run), payments(other)];
@@ -89,10 +90,8 @@ test("tasks, keys, steps of a subgraph and runs do not share results, whoever di
     expect(new Set(paid)).toEqual(new Set(what));
     expect([...keys.values()].every((of) => of.size === 1)).toBe(true);
   }
-  // Three pay at the same time: of those beside the one whose record brings death, two may be between effect and record.
-  expect(first.paid.filter((one) => !one.startsWith("goods") && !one.startsWith("postage")).length).toBeLessThanOrEqual(
-    4,
-  );
+  // Three pay at the same time: at each of the two deaths, two others may have been between effect and record.
+  expect(first.paid.length).toBeLessThanOrEqual(what.length + 2 * 2);
   expect(second.paid.toSorted()).toEqual(what.toSorted());
   const keys = [first, second].flatMap((of) => [...of.keys.values()].flatMap((one) => [...one]));
   expect(new Set(keys).size).toBe(2 * what.length);
@@ -126,14 +125,6 @@ test.each<Durability>(["sync", "exit"])(
     await eventually(async () => (await countRecords(asking)) === 0, { what: "the end of what nobody needs any more" });
   },
 );
-
-test("a run that is executed alone, in a child process, comes to the same key", { timeout: 180_000 }, async () => {
-  const run = await fleet.submit({ graphId: "once_instalments" }, { input: { steps: 1 } });
-  await executeWithDeaths(run, ["before_once:1", "before_once:1", "before_once:1"]);
-  const effects = fleet.effects(run.runId);
-  expect(effects.map(({ solo }) => solo)).toEqual([false, false, false, true]);
-  expect(new Set(effects.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(1);
-});
 
 test("what a worker stores after it has lost its run is refused", { timeout: 120_000 }, async () => {
   const zombie = await startWorker();
