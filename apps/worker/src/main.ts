@@ -22,6 +22,7 @@ import { VERSION } from "@flotilla/shared/version";
 import { workerEnv } from "./config.ts";
 import { HealthServer } from "./health-server.ts";
 import { WorkerMetrics } from "./metrics.ts";
+import { WorkerOnceHost } from "./once/once-host.ts";
 import { RunConsumer } from "./run-consumer.ts";
 import { Drain } from "./runs/drain.ts";
 import { countTokens } from "./runs/count-tokens.ts";
@@ -113,6 +114,8 @@ try {
   const draining = new AbortController();
   const context = new RunContext();
   context.install(logger);
+  const once = new WorkerOnceHost();
+  once.install();
   await countTokens(graphConfig.path, (model, usage) => metrics.tokens(context.graphId ?? "unknown", model, usage));
 
   const wakeUps = new WakeUps(subscriber);
@@ -126,7 +129,7 @@ try {
   await leases.ready;
   const worker = startWorker({
     parts: {
-      config, logger, pool, redis: eventRedis, queue, registry, writer, leases, logs, drain, context, metrics, failpoint,
+      config, logger, pool, redis: eventRedis, queue, registry, writer, leases, logs, drain, context, once, metrics, failpoint,
       executeAlone: (runId) => {
         const { env, stdout, stderr } = process;
         return executeAlone(runId, { main: process.argv[1] as string, env, logger, draining: draining.signal, stdout, stderr });

@@ -32,7 +32,10 @@ import type { Drain } from "./runs/drain.ts";
 import { describeDeath } from "./runs/execute-alone.ts";
 import type { ExecuteRunDeps } from "./runs/execute-run.ts";
 import type { Leases } from "./runs/lease.ts";
+import type { WorkerOnceHost } from "./once/once-host.ts";
+import { OnceOfRun } from "./once/once-of-run.ts";
 import type { RunContext } from "./runs/run-context.ts";
+import { durabilityOf } from "./runs/run-input.ts";
 import type { OpenLogs } from "./streaming/open-logs.ts";
 
 /** The parts of a worker process, as main.ts started them. */
@@ -48,6 +51,7 @@ export interface WorkerParts {
   logs: OpenLogs;
   drain: Drain;
   context: RunContext;
+  once: WorkerOnceHost;
   metrics: WorkerMetrics;
   failpoint: Failpoint;
   /** @returns how the child died; undefined when it came to its end. */
@@ -57,6 +61,7 @@ export interface WorkerParts {
 /** Connects `executeRun` to the parts. The only place that knows both. */
 export function wireExecution(parts: WorkerParts): ExecuteRunDeps {
   const { config, logger, pool, redis, queue, writer, leases, logs, drain, failpoint } = parts;
+  const alone = new Set<string>();
   const holder = `${hostname()}:${process.pid}:${randomBytes(4).toString("hex")}`;
   return {
     logger,
@@ -72,7 +77,10 @@ export function wireExecution(parts: WorkerParts): ExecuteRunDeps {
     },
     executeAlone: async (runId, attempt) => {
       if (drain.requested) return giveBack(parts, runId);
-      const death = await parts.executeAlone(runId);
+      // On a busy machine a child takes longer to start than the sweep waits: a second one would make it busier still.
+      if (alone.has(runId)) return;
+      alone.add(runId);
+      const death = await parts.executeAlone(runId).finally(() => alone.delete(runId));
       if (death === undefined || drain.requested) return;
       await keepDeath(parts, runId, attempt, death); // first: it may have been the last
       const how = describeDeath(death);
@@ -101,6 +109,17 @@ export function wireExecution(parts: WorkerParts): ExecuteRunDeps {
         isAnew: run.kwargs.replay === "anew",
         eventCount: () => log.count,
       }),
+    openOnce: (run, saver, signal) => {
+      const isStored = (checkpointId: string) => saver.isStored(checkpointId);
+      const once = new OnceOfRun({ pool, run, durability: durabilityOf(run), signal, isStored, failpoint });
+      const opened = parts.once.open(run.run_id, once);
+      const forget = () =>
+        once.forget().catch((error: unknown) => {
+          // They go by their age, or with the thread.
+          logger.warn({ run_id: run.run_id, err: messageOf(error) }, "results of once() could not be removed yet");
+        });
+      return { forget, [Symbol.dispose]: () => opened[Symbol.dispose]() };
+    },
     bindGraph: async (run, saver) => {
       // In a deployment that rolls, a gateway knows graphs that this worker does not have yet, or not any more.
       if (!parts.registry.has(run.graph_id))

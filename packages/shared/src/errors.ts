@@ -141,6 +141,12 @@ export class LeaseLost extends AppError {
   }
 }
 
+/** A call of `once` that cannot keep what it promises, or a result that cannot be stored. The message says what to do. */
+export class OnceRefused extends AppError {
+  readonly code = "once_refused";
+  readonly httpStatus = 500;
+}
+
 /** Somebody cancelled the run. Travels as the reason on the run's abort signal. */
 export class RunCancelled extends AppError {
   readonly code = "run_cancelled";

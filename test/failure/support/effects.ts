@@ -8,6 +8,11 @@ export interface Effect {
   done?: number;
   solo?: boolean;
   node?: string;
+  /** What was done inside `once`, and what the other side was told. */
+  paid?: string;
+  idempotencyKey?: string;
+  /** The name of the error of an effect that was not stored. */
+  refused?: string;
   /** Why a node's signal aborted, the error's name, and when, in ms. */
   aborted?: string;
   at?: number;

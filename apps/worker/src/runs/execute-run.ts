@@ -24,6 +24,8 @@ export interface ExecuteRunDeps {
   holdLease(run: ClaimedRun, claimStartedAt: bigint): Lease;
   openEventLog(run: ClaimedRun): EventLog;
   openSaver(run: ClaimedRun, latest: CheckpointRow | undefined, signal: AbortSignal, log: EventLog): FencedSaver;
+  /** Makes `once` of the run's nodes find this attempt. */
+  openOnce(run: ClaimedRun, saver: FencedSaver, signal: AbortSignal): { forget(): Promise<void> } & Disposable;
   bindGraph(run: ClaimedRun, saver: FencedSaver): Promise<CompiledGraph>;
   readCheckpoint(run: ClaimedRun, checkpointId: string, signal: AbortSignal): Promise<CheckpointRow | undefined>;
   /** How many events an earlier attempt had appended when it stored its last checkpoint. */
@@ -72,6 +74,7 @@ async function attempt(deps: ExecuteRunDeps, { run, latest, applied, lease }: At
   await announceAttempt(deps, log, { run, latest, applied, lease });
   const stopClock = startClock(run, deps.timeoutSeconds, lease);
   const saver = deps.openSaver(run, latest, lease.signal, log);
+  using once = deps.openOnce(run, saver, lease.signal);
   const { outcome, state } = await perform(deps, { run, latest, applied, lease }, saver, log);
   stopClock();
   if (outcome.kind === "lost") {
@@ -100,6 +103,7 @@ async function attempt(deps: ExecuteRunDeps, { run, latest, applied, lease }: At
   await deps.failpoint("before_end");
   await log.end(JSON.stringify({ run_id: run.run_id, status: settled.status }), resultOf(run, settlement, settled));
   await deps.failpoint("after_end");
+  if (settled.status === "success" && settlement.hasNext === false) await once.forget();
 }
 
 /** Decides by the rows that earlier attempts left, runs what is left to run, and reads the final state from memory. */

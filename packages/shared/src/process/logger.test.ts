@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
 
@@ -27,10 +28,11 @@ async function loggingProcess(lines: number) {
     child.kill("SIGKILL");
     rmSync(folder, { recursive: true });
   });
+  const stdout = child.stdout as Readable;
   let output = "";
-  child.stdout.setEncoding("utf8").on("data", (part: string) => (output += part));
-  await once(child.stdout, "data");
-  return { child, output: () => output, exited: once(child, "exit"), closed: once(child, "close") };
+  stdout.setEncoding("utf8").on("data", (part: string) => (output += part));
+  await once(stdout, "data");
+  return { child, stdout, output: () => output, exited: once(child, "exit"), closed: once(child, "close") };
 }
 
 test("what was logged before an exit is read to its last line", async () => {
@@ -43,15 +45,15 @@ test("what was logged before an exit is read to its last line", async () => {
 });
 
 test("a process whose log nobody reads any more exits all the same", async () => {
-  const { child, exited } = await loggingProcess(2_000);
-  child.stdout.destroy();
+  const { child, stdout, exited } = await loggingProcess(2_000);
+  stdout.destroy();
   child.send("go");
   expect(await exited).toEqual([0, null]);
 });
 
 test("a process whose log is not read exits after a while", async () => {
-  const { child, exited } = await loggingProcess(20_000);
-  child.stdout.pause();
+  const { child, stdout, exited } = await loggingProcess(20_000);
+  stdout.pause();
   child.send("go");
   expect(await exited).toEqual([0, null]);
 });

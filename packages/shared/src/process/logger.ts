@@ -36,7 +36,8 @@ const MOST_WAITING = 16 * 1024 * 1024;
  */
 function standardOutput(): DestinationStream {
   const { fd } = process.stdout;
-  const output = new sonicBoom.SonicBoom({ fd, sync: false, maxWriteRetries: MOST_RETRIES, maxLength: MOST_WAITING });
+  const options = { fd, sync: false, maxWriteRetries: MOST_RETRIES, maxLength: MOST_WAITING }; // its types know less than it does
+  const output = new sonicBoom.SonicBoom(options);
   output.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") output.write = () => true; // nobody reads any more
   });

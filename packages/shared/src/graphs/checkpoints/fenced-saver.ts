@@ -10,7 +10,7 @@ import {
 } from "@langchain/langgraph-checkpoint";
 import type { Pool } from "../../postgres/pool.ts";
 import { whileAway } from "../../postgres/transaction.ts";
-import type { Fence } from "./checkpoint-queries.ts";
+import type { CheckpointRows, Fence } from "./checkpoint-queries.ts";
 import type { CheckpointRow } from "./checkpoint-row.ts";
 import type { GroupWriter } from "./group-writer.ts";
 import { addressOf, storedConfig, ThreadSaver, type SaverMetadata } from "./thread-saver.ts";
@@ -35,7 +35,8 @@ export interface FencedSaverOptions {
   eventCount?(): number;
 }
 
-/** Where a row of `CheckpointRowIn` counts events. */
+/** Where a row of `CheckpointRowIn` has its id, and where it counts events. */
+const CHECKPOINT_ID = 2;
 const EVENTS = 6;
 
 /**
@@ -52,6 +53,10 @@ export class FencedSaver extends ThreadSaver {
   #storedCheckpointId: string | undefined;
   /** With durability `async`, writes may be stored before the checkpoint that they belong to. */
   #early: { checkpointId: string; writes: PendingWrite[]; taskId: string }[] = [];
+  /** Ids of checkpoints, of the graph and of subgraphs, that are in Postgres as far as this attempt has seen. */
+  readonly #inPostgres = new Set<string>();
+  /** Writes that LangGraph has asked for and that are not in Postgres yet. */
+  readonly #underWay = new Set<Promise<unknown>>();
   /** The root checkpoints that were stored. Their ids say nothing about their order: clocks go backwards. */
   readonly #past = new Set<string>();
 
@@ -74,6 +79,39 @@ export class FencedSaver extends ThreadSaver {
     return this.#options.writer.drained(this.#options.fence.runId);
   }
 
+  /**
+   * Waits until a checkpoint is in Postgres: with durability `async`, tasks begin before it is. False for one that is not on
+   * its way there: with durability `exit`, and of a subgraph without this saver.
+   * @throws what kept a checkpoint of this attempt from being stored
+   */
+  async isStored(checkpointId: string): Promise<boolean> {
+    for (let isIdle = false; !this.#inPostgres.has(checkpointId);) {
+      if (this.#underWay.size > 0) await Promise.race(this.#underWay);
+      else if (isIdle) return false;
+      // LangGraph asks for the next write in microtasks after the last one, so a turn in which nothing comes tells.
+      await new Promise((resolve) => setImmediate(resolve));
+      isIdle = this.#underWay.size === 0;
+    }
+    return true;
+  }
+
+  protected override tupleOf(row: CheckpointRow, threadId: string): Promise<CheckpointTuple> {
+    this.#inPostgres.add(row.checkpoint_id);
+    return super.tupleOf(row, threadId);
+  }
+
+  async #write(rows: CheckpointRows): Promise<void> {
+    const { fence, writer, signal } = this.#options;
+    const write = writer.write(fence, rows, signal);
+    this.#underWay.add(write);
+    try {
+      await write;
+      for (const row of rows.checkpoints) this.#inPostgres.add(row[CHECKPOINT_ID]);
+    } finally {
+      this.#underWay.delete(write);
+    }
+  }
+
   override async getTuple(config: RunnableConfig): Promise<CheckpointTuple | undefined> {
     if (config.configurable?.["thread_id"] === undefined) return undefined;
     const { threadId, ns, checkpointId } = addressOf(config);
@@ -94,7 +132,7 @@ export class FencedSaver extends ThreadSaver {
     metadata: CheckpointMetadata,
     versions: ChannelVersions,
   ): Promise<RunnableConfig> {
-    const { fence, writer, signal } = this.#options;
+    const { fence, signal } = this.#options;
     // With durability "exit" an aborted run stores a checkpoint like one that ended: the mark tells them apart.
     const aborted = signal.aborted ? { aborted: true } : {};
     const owned = { ...this.#options.metadata, ...metadata, ...aborted, run_id: fence.runId, attempt: fence.attempt };
@@ -103,7 +141,7 @@ export class FencedSaver extends ThreadSaver {
     const { ns, checkpointId: parentId } = addressOf(config);
     const { eventCount } = this.#options;
     if (eventCount !== undefined) rows.onTaken = () => rows.checkpoints.forEach((row) => (row[EVENTS] = eventCount()));
-    await writer.write(fence, rows, signal);
+    await this.#write(rows);
     if (ns === "") {
       this.#storedCheckpointId = checkpoint.id;
       this.#head = new HeadCheckpoint(checkpoint.id, async () => ({
@@ -128,9 +166,8 @@ export class FencedSaver extends ThreadSaver {
     taskId: string,
     taskPath = "",
   ): Promise<void> {
-    const { fence, writer, signal } = this.#options;
     const rows = this.writeRows(config, writes, taskId, taskPath);
-    await writer.write(fence, rows, signal);
+    await this.#write(rows);
     const { ns, checkpointId } = addressOf(config);
     if (ns !== "") return;
     if (this.#head?.checkpointId === checkpointId) this.#head?.addWrites(writes, taskId);
