@@ -21,6 +21,9 @@ export const gatewayEnv = z.object({
   POOL_MAX_SIZE: count
     .default(10)
     .describe("Most Postgres connections of this process; times replicas it must stay below max_connections"),
+  POOL_TIMEOUT_SECS: seconds
+    .default(10)
+    .describe("How long a request waits for one of these connections, then 503 `database_busy`"),
   PREPARED_STATEMENTS: flag
     .default(true)
     .describe("Named prepared statements; off for a PgBouncer in transaction mode that does not know them"),
@@ -55,6 +58,24 @@ export const gatewayEnv = z.object({
     .default(60)
     .describe("Longest time for a request's headers and body to arrive, then 408. Answers may take longer"),
   MAX_JSON_DEPTH: count.default(100).describe("Deepest nesting of a body"),
+  MAX_PENDING_RUNS: count
+    .default(100_000)
+    .describe(
+      "Pending runs of all tenants from which on submissions are answered 503 `too_many_pending_runs`; counted once a second",
+    ),
+  MAX_PENDING_RUNS_PER_TENANT: count
+    .optional()
+    .describe("The same of each tenant, 503 `too_many_pending_runs_of_tenant`"),
+  REDIS_MEMORY_LIMIT_PERCENT: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(100)
+    .default(90)
+    .describe("Share of Redis' `maxmemory` from which on submissions are answered 503 `redis_full`"),
+  REDIS_MEMORY_LIMIT_BYTES: count
+    .optional()
+    .describe("The same in bytes, for a Redis that does not say its `maxmemory`"),
   STREAM_STALL_SECS: seconds
     .default(60)
     .describe("A client of a stream that takes nothing for this long is closed; it can resume with Last-Event-ID"),

@@ -22,6 +22,9 @@ import { checkRedisSettings, connectRedis } from "@flotilla/shared/redis/connect
 import { getRunStatus } from "@flotilla/shared/runs/run-queries";
 import { isFinal } from "@flotilla/shared/runs/run";
 import { VERSION } from "@flotilla/shared/version";
+import { Admission } from "./admission/admission.ts";
+import { PendingRuns } from "./admission/pending-runs.ts";
+import { RedisFullness } from "./admission/redis-fullness.ts";
 import { createApp } from "./app.ts";
 import { assistantRoutes } from "./assistants/routes.ts";
 import { SourceSchemas } from "./assistants/source/source-schemas.ts";
@@ -68,6 +71,7 @@ try {
     databaseUrl: config.DATABASE_URL,
     minSize: config.POOL_MIN_SIZE,
     maxSize: config.POOL_MAX_SIZE,
+    connectionTimeoutMs: config.POOL_TIMEOUT_SECS * 1000,
     applicationName: config.FLOTILLA_PROCESS_TITLE,
     preparedStatements: config.PREPARED_STATEMENTS,
     logger,
@@ -114,12 +118,33 @@ try {
     },
     onFellBehind: () => metrics.slowClient("fell_behind"),
   });
+  // Apart from the requests' own: those that wait must not keep maintenance from its work, nor hide how many runs wait.
+  const dutyPool = createPool({
+    databaseUrl: config.DATABASE_URL,
+    minSize: 0,
+    maxSize: 6,
+    applicationName: `${config.FLOTILLA_PROCESS_TITLE} duties`,
+    preparedStatements: config.PREPARED_STATEMENTS,
+    idleInTransactionMs: 600_000,
+    logger,
+  });
+  lifecycle.onStop(() => dutyPool.end());
+  const redisFullness = new RedisFullness(redis, {
+    percent: config.REDIS_MEMORY_LIMIT_PERCENT,
+    bytes: config.REDIS_MEMORY_LIMIT_BYTES,
+  });
+  const pendingRuns = new PendingRuns(dutyPool, {
+    all: config.MAX_PENDING_RUNS,
+    ofTenant: config.MAX_PENDING_RUNS_PER_TENANT,
+  });
+  const admission = new Admission(lifecycle.add(redisFullness), lifecycle.add(pendingRuns));
   const streams = new OpenStreams(metrics, config.STREAM_STALL_SECS * 1000);
   const gateway: Gateway = {
     pool,
     redis,
     prefix,
     threadTtl: graphConfig.threadTtl.byDefault,
+    admission,
     queue,
     signals,
     wakeUps,
@@ -137,16 +162,6 @@ try {
     failpoint: failpointOf(process.env, () => process.kill(process.pid, "SIGKILL")),
   };
 
-  const dutyPool = createPool({
-    databaseUrl: config.DATABASE_URL,
-    minSize: 0,
-    maxSize: 6,
-    applicationName: `${config.FLOTILLA_PROCESS_TITLE} duties`,
-    preparedStatements: config.PREPARED_STATEMENTS,
-    idleInTransactionMs: 600_000,
-    logger,
-  });
-  lifecycle.onStop(() => dutyPool.end());
   const maintainer = lifecycle.add(new Maintainer(dutyPool, gateway.metrics, logger));
   maintainer.add(rescueRuns({ ...gateway, pool: dutyPool, leaseSeconds: config.LEASE_SECS }));
   maintainer.add(enqueueStranded({ ...gateway, pool: dutyPool }));

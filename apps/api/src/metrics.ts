@@ -1,9 +1,11 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import type { Overloaded } from "@flotilla/shared/errors";
 import { countDeadLetters, getDemand } from "@flotilla/shared/runs/fleet-queries";
 import { countBusyThreads } from "@flotilla/shared/threads/thread-queries";
 import type { Queryable } from "@flotilla/shared/postgres/pool";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 import type { Redis } from "@flotilla/shared/redis/connection";
+import { readRedisMemory } from "@flotilla/shared/redis/memory";
 
 const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120];
 const STREAM_BUCKETS = [0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600];
@@ -22,6 +24,7 @@ export class GatewayMetrics {
   readonly #eventLag: Histogram;
   readonly #slowClients: Counter;
   readonly #executions: Counter;
+  readonly #refused: Counter;
 
   constructor(registry: Registry, db: Queryable, queue: RunQueue, redis: Redis) {
     const registers = [registry];
@@ -82,6 +85,12 @@ export class GatewayMetrics {
       name: "langgraph_graph_executions_total",
       help: "Attempts whose worker did not end them: crashed, or cancelled meanwhile. Workers count the others",
       labelNames: ["graph_name", "status"],
+      registers,
+    });
+    this.#refused = new Counter({
+      name: "flotilla_refused_requests_total",
+      help: "Requests that were answered 503 because the server had too much to do, by cause: the `code` of the answer",
+      labelNames: ["cause"],
       registers,
     });
     demandGauges(registry, db);
@@ -162,17 +171,17 @@ export class GatewayMetrics {
   dutyTurn(duty: string, outcome: "done" | "left" | "failed"): void {
     this.#duties.labels(duty, outcome).inc();
   }
+  refused(cause: Overloaded["code"]): void {
+    this.#refused.labels(cause).inc();
+  }
   redispatched(): void {
     this.#redispatched.inc();
   }
 }
 
 async function memoryRatio(redis: Redis): Promise<number> {
-  const info = await redis.info("memory");
-  const [used, most] = ["used_memory", "maxmemory"].map((name) =>
-    Number(new RegExp(`^${name}:(\\d+)`, "m").exec(info)?.[1]),
-  );
-  return most === undefined || used === undefined || most === 0 ? NaN : used / most;
+  const { used, max } = await readRedisMemory(redis);
+  return max === 0 ? NaN : used / max;
 }
 
 /** Demand is what autoscaling needs: what runs plus what could. Take the maximum over gateways: each shows the whole fleet's. */
