@@ -1,7 +1,9 @@
 import * as z from "zod";
-import { count, flag, port, seconds } from "@flotilla/shared/process/env";
+import { count, days, flag, port, seconds } from "@flotilla/shared/process/env";
 import { mountPrefix } from "@flotilla/shared/graphs/http-settings";
 import { assistantDefaults } from "@flotilla/shared/protocol/assistant-body";
+import type { RunRetention } from "@flotilla/shared/runs/run-retention-queries";
+import type { HistoryRetention } from "@flotilla/shared/threads/thread-retention-queries";
 import { DEFAULT_PREFIX } from "@flotilla/shared/redis/connection";
 
 /** Settings of the gateway. Names follow the field: LangGraph's and node-postgres' where they have one. */
@@ -76,6 +78,24 @@ export const gatewayEnv = z.object({
   REDIS_MEMORY_LIMIT_BYTES: count
     .optional()
     .describe("The same in bytes, for a Redis that does not say its `maxmemory`"),
+  RUN_RETENTION_DAYS: days
+    .optional()
+    .describe(
+      "Rows of runs that ended so long ago are deleted, but for the newest of each thread; not set: they stay as long as their thread",
+    ),
+  DEAD_LETTER_RETENTION_DAYS: days.default(30).describe("The same of poison runs, where it is longer"),
+  CHECKPOINT_RETENTION_DAYS: days
+    .optional()
+    .describe(
+      "Threads that have not changed for so long are reduced to their newest state; not set: their history stays",
+    ),
+  CHECKPOINT_HISTORY_LIMIT: count
+    .optional()
+    .describe("Most checkpoints of the graph that are kept of a thread at rest; not set: all"),
+  RETENTION_INTERVAL_SECS: seconds
+    .max(1_000_000)
+    .default(600)
+    .describe("Time between two sweeps of what these settings let go"),
   STREAM_STALL_SECS: seconds
     .default(60)
     .describe("A client of a stream that takes nothing for this long is closed; it can resume with Last-Event-ID"),
@@ -90,3 +110,20 @@ export const gatewayEnv = z.object({
     .describe("Least level of log lines"),
 });
 export type GatewayConfig = z.output<typeof gatewayEnv>;
+
+/** What is to go of runs and of the history of threads; undefined: nothing. */
+export function retentionOf(config: GatewayConfig): {
+  runs: RunRetention | undefined;
+  history: HistoryRetention | undefined;
+} {
+  const { RUN_RETENTION_DAYS, DEAD_LETTER_RETENTION_DAYS, CHECKPOINT_RETENTION_DAYS, CHECKPOINT_HISTORY_LIMIT } =
+    config;
+  const nothing = CHECKPOINT_RETENTION_DAYS === undefined && CHECKPOINT_HISTORY_LIMIT === undefined;
+  return {
+    runs:
+      RUN_RETENTION_DAYS === undefined
+        ? undefined
+        : { days: RUN_RETENTION_DAYS, deadLetterDays: DEAD_LETTER_RETENTION_DAYS },
+    history: nothing ? undefined : { idleDays: CHECKPOINT_RETENTION_DAYS, checkpoints: CHECKPOINT_HISTORY_LIMIT },
+  };
+}

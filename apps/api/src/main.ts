@@ -28,7 +28,7 @@ import { RedisFullness } from "./admission/redis-fullness.ts";
 import { createApp } from "./app.ts";
 import { assistantRoutes } from "./assistants/routes.ts";
 import { SourceSchemas } from "./assistants/source/source-schemas.ts";
-import { gatewayEnv } from "./config.ts";
+import { gatewayEnv, retentionOf } from "./config.ts";
 import { servedRoutes } from "./http/route.ts";
 import type { Gateway } from "./gateway.ts";
 import { Assistants } from "./assistants/assistants.ts";
@@ -37,11 +37,14 @@ import { Authenticator } from "./http/authenticate.ts";
 import { corsRulesOf } from "./http/origins.ts";
 import { HeaderPicker, SERVER_KEYS } from "./http/pick-headers.ts";
 import { eraseTemporaryThreads } from "./maintenance/erase-temporary-threads.ts";
+import { clearLeftovers } from "./maintenance/clear-leftovers.ts";
 import { enqueueStranded } from "./maintenance/enqueue-stranded.ts";
 import { expireThreads } from "./maintenance/expire-threads.ts";
 import { Maintainer } from "./maintenance/maintainer.ts";
 import { prune } from "./maintenance/prune.ts";
 import { refreshThreads } from "./maintenance/refresh-threads.ts";
+import { retainCheckpoints } from "./maintenance/retain-checkpoints.ts";
+import { retainRuns } from "./maintenance/retain-runs.ts";
 import { rescueRuns } from "./maintenance/rescue-runs.ts";
 import { GatewayMetrics } from "./metrics.ts";
 import { describeApi } from "./openapi.ts";
@@ -122,7 +125,7 @@ try {
   const dutyPool = createPool({
     databaseUrl: config.DATABASE_URL,
     minSize: 0,
-    maxSize: 6,
+    maxSize: 12, // more than there are duties: each holds one for its lock, and one must be left for what they do
     applicationName: `${config.FLOTILLA_PROCESS_TITLE} duties`,
     preparedStatements: config.PREPARED_STATEMENTS,
     idleInTransactionMs: 600_000,
@@ -169,6 +172,11 @@ try {
   maintainer.add(prune(dutyPool));
   maintainer.add(expireThreads({ ...gateway, pool: dutyPool, sweep: graphConfig.threadTtl }));
   maintainer.add(eraseTemporaryThreads({ ...gateway, pool: dutyPool }));
+  const sweeps = { ...gateway, pool: dutyPool, everyMs: config.RETENTION_INTERVAL_SECS * 1000 };
+  const retention = retentionOf(config);
+  if (retention.runs !== undefined) maintainer.add(retainRuns({ ...sweeps, retention: retention.runs }));
+  if (retention.history !== undefined) maintainer.add(retainCheckpoints({ ...sweeps, retention: retention.history }));
+  maintainer.add(clearLeftovers(sweeps));
 
   let stopping = false;
   const allowedOrigins = config.ALLOWED_ORIGINS.split(",")

@@ -6,10 +6,14 @@ import type { Queryable } from "@flotilla/shared/postgres/pool";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 import type { Redis } from "@flotilla/shared/redis/connection";
 import { readRedisMemory } from "@flotilla/shared/redis/memory";
+import { sizeGauges } from "./size-metrics.ts";
 
 const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120];
 const STREAM_BUCKETS = [0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600];
 const LAG_BUCKETS = [0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const DUTY_BUCKETS = [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60];
+/** A count of streams that is older says nothing, in ms. */
+const COUNTED_MS = 3_600_000;
 const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"]);
 
 /** What a gateway measures. `endpoint` is a route's template, never a raw path. */
@@ -25,6 +29,9 @@ export class GatewayMetrics {
   readonly #slowClients: Counter;
   readonly #executions: Counter;
   readonly #refused: Counter;
+  readonly #swept: Counter;
+  readonly #dutySeconds: Histogram;
+  #streamCount: { streams: number; at: number } | undefined;
 
   constructor(registry: Registry, db: Queryable, queue: RunQueue, redis: Redis) {
     const registers = [registry];
@@ -93,13 +100,44 @@ export class GatewayMetrics {
       labelNames: ["cause"],
       registers,
     });
+    this.#swept = new Counter({
+      name: "flotilla_swept_total",
+      help: "What sweeps of this gateway have removed: runs, threads trimmed, images (of overwritten rows), streams (that would not have expired)",
+      labelNames: ["what"],
+      registers,
+    });
+    this.#dutySeconds = new Histogram({
+      name: "flotilla_duty_seconds",
+      help: "Duration of the turns of maintenance duties that this gateway has done",
+      labelNames: ["duty"],
+      buckets: DUTY_BUCKETS,
+      registers,
+    });
+    const streamCount = () => this.#streamCount;
+    new Gauge({
+      name: "flotilla_event_streams",
+      help: "Streams of runs in Redis, as this gateway has counted them in its last sweep; NaN when another one sweeps",
+      registers,
+      collect() {
+        const counted = streamCount();
+        this.set(counted === undefined || performance.now() - counted.at > COUNTED_MS ? NaN : counted.streams);
+      },
+    });
     demandGauges(registry, db);
+    sizeGauges(registry, db);
+    const bytes = new Gauge({
+      name: "flotilla_redis_memory_bytes",
+      help: "Memory that Redis uses of what it may use",
+      registers,
+    });
     new Gauge({
       name: "flotilla_redis_memory_ratio",
-      help: "Memory that Redis uses of what it may use; NaN without a limit",
+      help: "Share of its memory that Redis uses; NaN without a limit",
       registers,
       async collect() {
-        this.set(await memoryRatio(redis).catch(() => NaN));
+        const memory = await readRedisMemory(redis).catch(() => undefined);
+        bytes.set(memory?.used ?? NaN);
+        this.set(memory === undefined || memory.max === 0 ? NaN : memory.used / memory.max);
       },
     });
     new Gauge({
@@ -168,6 +206,16 @@ export class GatewayMetrics {
     const isCancelled = status === "interrupted" || status === "rollback";
     this.#executions.labels(graphId, isCancelled ? "cancelled" : "crashed").inc();
   }
+  /** @param seconds how long a turn took that was done. */
+  dutyDone(duty: string, seconds: number): void {
+    this.#dutySeconds.labels(duty).observe(seconds);
+  }
+  swept(what: "runs" | "threads trimmed" | "images" | "streams", count: number): void {
+    this.#swept.labels(what).inc(count);
+  }
+  streamsCounted(streams: number): void {
+    this.#streamCount = { streams, at: performance.now() };
+  }
   dutyTurn(duty: string, outcome: "done" | "left" | "failed"): void {
     this.#duties.labels(duty, outcome).inc();
   }
@@ -177,11 +225,6 @@ export class GatewayMetrics {
   redispatched(): void {
     this.#redispatched.inc();
   }
-}
-
-async function memoryRatio(redis: Redis): Promise<number> {
-  const { used, max } = await readRedisMemory(redis);
-  return max === 0 ? NaN : used / max;
 }
 
 /** Demand is what autoscaling needs: what runs plus what could. Take the maximum over gateways: each shows the whole fleet's. */
