@@ -6,6 +6,7 @@ import type { Queryable } from "@flotilla/shared/postgres/pool";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 import type { Redis } from "@flotilla/shared/redis/connection";
 import { readRedisMemory } from "@flotilla/shared/redis/memory";
+import { readOnce } from "./read-once.ts";
 import { sizeGauges } from "./size-metrics.ts";
 
 const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120];
@@ -14,6 +15,8 @@ const LAG_BUCKETS = [0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5
 const DUTY_BUCKETS = [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60];
 /** A count of streams that is older says nothing, in ms. */
 const COUNTED_MS = 3_600_000;
+/** What gauges of one scrape share, in ms. */
+const SCRAPE_MS = 250;
 const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"]);
 
 /** What a gateway measures. `endpoint` is a route's template, never a raw path. */
@@ -125,19 +128,22 @@ export class GatewayMetrics {
     });
     demandGauges(registry, db);
     sizeGauges(registry, db);
-    const bytes = new Gauge({
+    const memory = readOnce(() => readRedisMemory(redis), SCRAPE_MS);
+    new Gauge({
       name: "flotilla_redis_memory_bytes",
-      help: "Memory that Redis uses of what it may use",
+      help: "Memory that Redis uses, in bytes",
       registers,
+      async collect() {
+        this.set((await memory())?.used ?? NaN);
+      },
     });
     new Gauge({
       name: "flotilla_redis_memory_ratio",
-      help: "Share of its memory that Redis uses; NaN without a limit",
+      help: "Memory that Redis uses of what it may use; NaN without a limit",
       registers,
       async collect() {
-        const memory = await readRedisMemory(redis).catch(() => undefined);
-        bytes.set(memory?.used ?? NaN);
-        this.set(memory === undefined || memory.max === 0 ? NaN : memory.used / memory.max);
+        const { used, max } = (await memory()) ?? { used: 0, max: 0 };
+        this.set(max === 0 ? NaN : used / max);
       },
     });
     new Gauge({
@@ -230,27 +236,33 @@ export class GatewayMetrics {
 /** Demand is what autoscaling needs: what runs plus what could. Take the maximum over gateways: each shows the whole fleet's. */
 function demandGauges(registry: Registry, db: Queryable): void {
   const registers = [registry];
-  const oldest = new Gauge({
+  const demand = readOnce(() => getDemand(db), SCRAPE_MS);
+  new Gauge({
     name: "flotilla_oldest_runnable_seconds",
     help: "Age of the oldest run that could be running and is not",
     registers,
+    async collect() {
+      this.set((await demand())?.oldest_seconds ?? NaN);
+    },
   });
-  const byState = new Gauge({
+  new Gauge({
     name: "flotilla_runs",
     help: "Runs by state: runnable, running",
     labelNames: ["state"],
     registers,
+    async collect() {
+      const { runnable, running } = (await demand()) ?? { runnable: NaN, running: NaN };
+      this.labels("runnable").set(runnable);
+      this.labels("running").set(running);
+    },
   });
   new Gauge({
     name: "flotilla_demand",
     help: "Runnable plus running runs, over the whole fleet",
     registers,
     async collect() {
-      const demand = await getDemand(db).catch(() => undefined);
-      this.set(demand === undefined ? NaN : demand.runnable + demand.running);
-      oldest.set(demand?.oldest_seconds ?? NaN);
-      byState.labels("runnable").set(demand?.runnable ?? NaN);
-      byState.labels("running").set(demand?.running ?? NaN);
+      const { runnable, running } = (await demand()) ?? { runnable: NaN, running: NaN };
+      this.set(runnable + running);
     },
   });
 }

@@ -16,7 +16,7 @@ import { goesOn, step, TURN_MS } from "./sweep.ts";
 
 const THREADS = 500;
 /** Rows of a kind that go while a thread is held: some milliseconds. */
-const BATCH = 200;
+const BATCH = 100;
 const BEFORE_ALL: ThreadAddress = { tenant_id: "", thread_id: "" };
 
 export interface CheckpointRetentionDeps {
