@@ -133,6 +133,24 @@ describe.each(SDKS)("SDK $version", ({ connect }) => {
     expect(refused.status).toBe(404);
   });
 
+  test("of a batch whose second run is refused, the first is not there either", async () => {
+    const body = [1, 2].map((n) => ({ assistant_id: "steps", input: steps(n), metadata: { batch: "whole" } }));
+    const key = { "idempotency-key": randomUUID() };
+    expect((await http.post("/runs/batch", body, key)).status).toBe(200);
+    // As if the key of the second part alone had come with another request.
+    await pool.query("delete from idempotency_keys where key like '0 %'");
+    await pool.query("update idempotency_keys set request_hash = 'other' where key like '1 %'");
+    const count = async () =>
+      (await pool.query("select count(*)::int as n from runs where metadata @> $1", [{ batch: "whole" }])).rows[0].n;
+    const before = await count();
+    expect(await http.post("/runs/batch", body, key)).toMatchObject({
+      status: 422,
+      body: { code: "idempotency_key_reused" },
+    });
+    expect(await count()).toBe(before);
+    expect((await pool.query("select 1 from idempotency_keys where key like '0 %'")).rows).toEqual([]);
+  });
+
   test("a running run is cancelled, waited for, and deleted", async () => {
     const thread = randomUUID();
     const run = await client.runs.create(thread, "steps", {

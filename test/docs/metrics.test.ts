@@ -49,8 +49,8 @@ LangGraph's users know. Labels are bounded: a route's template, a graph of \`lan
 
 ## Gateway
 
-\`flotilla_demand\`, \`flotilla_runs\`, \`flotilla_oldest_runnable_seconds\`, \`flotilla_queue_*\` and \`langgraph_active_threads\` show the whole fleet,
-from every gateway the same: take the maximum, not the sum.
+\`flotilla_demand\`, \`flotilla_runs\`, \`flotilla_oldest_runnable_seconds\`, \`flotilla_queue_*\`, \`flotilla_table_*\`, \`flotilla_redis_*\` and
+\`langgraph_active_threads\` show the whole fleet, from every gateway the same: take the maximum, not the sum.
 
 ${table(own(gateway))}
 
@@ -73,6 +73,8 @@ Besides, those of prom-client about the process and Node: \`process_*\`, \`nodej
 | Share of requests that fail | \`sum(rate(langgraph_requests_total{status=~"5.."}[5m])) / sum(rate(langgraph_requests_total[5m]))\` |
 | How attempts end | \`sum by (graph_name, status) (increase(langgraph_graph_executions_total[1h]))\`, gateways and workers together |
 | Poison runs | \`sum(increase(flotilla_rescued_runs_total{status="error"}[1h])) + sum(increase(flotilla_failed_starts_total{status="error"}[1h]))\` |
+| Is the server too full to take runs, and of what? | \`sum by (cause) (rate(flotilla_refused_requests_total[5m]))\` |
+| Does the database grow? | \`max by (table) (flotilla_table_bytes)\` over days |
 | Is a pool exhausted? | \`max by (instance) (langgraph_db_pool_size{state="waiting"}) > 0\` |
 | What lags, the server or a client? | \`histogram_quantile(0.95, sum by (le) (rate(flotilla_event_lag_seconds_bucket[5m])))\` beside \`flotilla_slow_clients_total\` |
 | What does it cost? | \`sum by (graph_name, model) (increase(flotilla_cost_usd_total[1d]))\`, or by a price of your own: \`sum by (model) (increase(flotilla_tokens_total{direction="output"}[1d])) * 0.6 / 1e6\` |

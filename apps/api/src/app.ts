@@ -50,7 +50,7 @@ export function createApp(options: AppOptions): Express {
   app.use((request) => {
     throw new NotFound("route", `There is nothing at ${request.method} ${request.path.slice(0, 200)}`);
   });
-  app.use(renderErrors(gateway.logger));
+  app.use(renderErrors(gateway.logger, gateway.metrics));
   return app;
 }
 

@@ -7,6 +7,7 @@ import type { Logger } from "@flotilla/shared/process/logger";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 import type { ThreadTtl } from "@flotilla/shared/protocol/thread-body";
 import type { Redis } from "@flotilla/shared/redis/connection";
+import type { Admission } from "./admission/admission.ts";
 import type { Assistants } from "./assistants/assistants.ts";
 import type { SourceSchemas } from "./assistants/source/source-schemas.ts";
 import type { HeaderPicker } from "./http/pick-headers.ts";
@@ -23,6 +24,8 @@ export interface Gateway {
   prefix: string;
   /** Of threads that are made without a time to live of their own. */
   threadTtl: ThreadTtl | undefined;
+  /** Whether runs are accepted at all. */
+  admission: Admission;
   queue: RunQueue;
   signals: RunSignals;
   wakeUps: WakeUps;

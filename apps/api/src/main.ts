@@ -22,10 +22,13 @@ import { checkRedisSettings, connectRedis } from "@flotilla/shared/redis/connect
 import { getRunStatus } from "@flotilla/shared/runs/run-queries";
 import { isFinal } from "@flotilla/shared/runs/run";
 import { VERSION } from "@flotilla/shared/version";
+import { Admission } from "./admission/admission.ts";
+import { PendingRuns } from "./admission/pending-runs.ts";
+import { RedisFullness } from "./admission/redis-fullness.ts";
 import { createApp } from "./app.ts";
 import { assistantRoutes } from "./assistants/routes.ts";
 import { SourceSchemas } from "./assistants/source/source-schemas.ts";
-import { gatewayEnv } from "./config.ts";
+import { gatewayEnv, retentionOf } from "./config.ts";
 import { servedRoutes } from "./http/route.ts";
 import type { Gateway } from "./gateway.ts";
 import { Assistants } from "./assistants/assistants.ts";
@@ -35,11 +38,14 @@ import { Authenticator } from "./http/authenticate.ts";
 import { corsRulesOf } from "./http/origins.ts";
 import { HeaderPicker, SERVER_KEYS } from "./http/pick-headers.ts";
 import { eraseTemporaryThreads } from "./maintenance/erase-temporary-threads.ts";
+import { clearLeftovers } from "./maintenance/clear-leftovers.ts";
 import { enqueueStranded } from "./maintenance/enqueue-stranded.ts";
 import { expireThreads } from "./maintenance/expire-threads.ts";
 import { Maintainer } from "./maintenance/maintainer.ts";
 import { prune } from "./maintenance/prune.ts";
 import { refreshThreads } from "./maintenance/refresh-threads.ts";
+import { retainCheckpoints } from "./maintenance/retain-checkpoints.ts";
+import { retainRuns } from "./maintenance/retain-runs.ts";
 import { rescueRuns } from "./maintenance/rescue-runs.ts";
 import { GatewayMetrics } from "./metrics.ts";
 import { describeApi } from "./openapi.ts";
@@ -69,6 +75,7 @@ try {
     databaseUrl: config.DATABASE_URL,
     minSize: config.POOL_MIN_SIZE,
     maxSize: config.POOL_MAX_SIZE,
+    connectionTimeoutMs: config.POOL_TIMEOUT_SECS * 1000,
     applicationName: config.FLOTILLA_PROCESS_TITLE,
     preparedStatements: config.PREPARED_STATEMENTS,
     logger,
@@ -115,12 +122,33 @@ try {
     },
     onFellBehind: () => metrics.slowClient("fell_behind"),
   });
+  // Apart from the requests' own: those that wait must not keep maintenance from its work, nor hide how many runs wait.
+  const dutyPool = createPool({
+    databaseUrl: config.DATABASE_URL,
+    minSize: 0,
+    maxSize: 12, // more than there are duties: each holds one for its lock, and one must be left for what they do
+    applicationName: `${config.FLOTILLA_PROCESS_TITLE} duties`,
+    preparedStatements: config.PREPARED_STATEMENTS,
+    idleInTransactionMs: 600_000,
+    logger,
+  });
+  lifecycle.onStop(() => dutyPool.end());
+  const redisFullness = new RedisFullness(redis, {
+    percent: config.REDIS_MEMORY_LIMIT_PERCENT,
+    bytes: config.REDIS_MEMORY_LIMIT_BYTES,
+  });
+  const pendingRuns = new PendingRuns(dutyPool, {
+    all: config.MAX_PENDING_RUNS,
+    ofTenant: config.MAX_PENDING_RUNS_PER_TENANT,
+  });
+  const admission = new Admission(lifecycle.add(redisFullness), lifecycle.add(pendingRuns));
   const streams = new OpenStreams(metrics, config.STREAM_STALL_SECS * 1000);
   const gateway: Gateway = {
     pool,
     redis,
     prefix,
     threadTtl: graphConfig.threadTtl.byDefault,
+    admission,
     queue,
     signals,
     wakeUps,
@@ -138,16 +166,6 @@ try {
     failpoint: failpointOf(process.env, () => process.kill(process.pid, "SIGKILL")),
   };
 
-  const dutyPool = createPool({
-    databaseUrl: config.DATABASE_URL,
-    minSize: 0,
-    maxSize: 6,
-    applicationName: `${config.FLOTILLA_PROCESS_TITLE} duties`,
-    preparedStatements: config.PREPARED_STATEMENTS,
-    idleInTransactionMs: 600_000,
-    logger,
-  });
-  lifecycle.onStop(() => dutyPool.end());
   const maintainer = lifecycle.add(new Maintainer(dutyPool, gateway.metrics, logger));
   maintainer.add(rescueRuns({ ...gateway, pool: dutyPool, leaseSeconds: config.LEASE_SECS }));
   maintainer.add(enqueueStranded({ ...gateway, pool: dutyPool }));
@@ -160,6 +178,11 @@ try {
       { deadLetterSeconds: config.DEAD_LETTER_RETENTION_DAYS * 86_400 },
     ),
   );
+  const sweeps = { ...gateway, pool: dutyPool, everyMs: config.RETENTION_INTERVAL_SECS * 1000 };
+  const retention = retentionOf(config);
+  if (retention.runs !== undefined) maintainer.add(retainRuns({ ...sweeps, retention: retention.runs }));
+  if (retention.history !== undefined) maintainer.add(retainCheckpoints({ ...sweeps, retention: retention.history }));
+  maintainer.add(clearLeftovers(sweeps));
 
   let stopping = false;
   const allowedOrigins = config.ALLOWED_ORIGINS.split(",")

@@ -1,13 +1,22 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import type { Overloaded } from "@flotilla/shared/errors";
 import { countDeadLetters, getDemand } from "@flotilla/shared/runs/fleet-queries";
 import { countBusyThreads } from "@flotilla/shared/threads/thread-queries";
 import type { Queryable } from "@flotilla/shared/postgres/pool";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
 import type { Redis } from "@flotilla/shared/redis/connection";
+import { readRedisMemory } from "@flotilla/shared/redis/memory";
+import { readOnce } from "./read-once.ts";
+import { sizeGauges } from "./size-metrics.ts";
 
 const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 120];
 const STREAM_BUCKETS = [0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600];
 const LAG_BUCKETS = [0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const DUTY_BUCKETS = [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60];
+/** A count of streams that is older says nothing, in ms. */
+const COUNTED_MS = 3_600_000;
+/** What gauges of one scrape share, in ms. */
+const SCRAPE_MS = 250;
 const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"]);
 
 /** What a gateway measures. `endpoint` is a route's template, never a raw path. */
@@ -22,6 +31,10 @@ export class GatewayMetrics {
   readonly #eventLag: Histogram;
   readonly #slowClients: Counter;
   readonly #executions: Counter;
+  readonly #refused: Counter;
+  readonly #swept: Counter;
+  readonly #dutySeconds: Histogram;
+  #streamCount: { streams: number; at: number } | undefined;
 
   constructor(registry: Registry, db: Queryable, queue: RunQueue, redis: Redis) {
     const registers = [registry];
@@ -84,13 +97,53 @@ export class GatewayMetrics {
       labelNames: ["graph_name", "status"],
       registers,
     });
+    this.#refused = new Counter({
+      name: "flotilla_refused_requests_total",
+      help: "Requests that were answered 503 because the server had too much to do, by cause: the `code` of the answer",
+      labelNames: ["cause"],
+      registers,
+    });
+    this.#swept = new Counter({
+      name: "flotilla_swept_total",
+      help: "What sweeps of this gateway have removed: runs, threads trimmed, images (of overwritten rows), streams (that would not have expired)",
+      labelNames: ["what"],
+      registers,
+    });
+    this.#dutySeconds = new Histogram({
+      name: "flotilla_duty_seconds",
+      help: "Duration of the turns of maintenance duties that this gateway has done",
+      labelNames: ["duty"],
+      buckets: DUTY_BUCKETS,
+      registers,
+    });
+    const streamCount = () => this.#streamCount;
+    new Gauge({
+      name: "flotilla_event_streams",
+      help: "Streams of runs in Redis, as this gateway has counted them in its last sweep; NaN when another one sweeps",
+      registers,
+      collect() {
+        const counted = streamCount();
+        this.set(counted === undefined || performance.now() - counted.at > COUNTED_MS ? NaN : counted.streams);
+      },
+    });
     demandGauges(registry, db);
+    sizeGauges(registry, db);
+    const memory = readOnce(() => readRedisMemory(redis), SCRAPE_MS);
+    new Gauge({
+      name: "flotilla_redis_memory_bytes",
+      help: "Memory that Redis uses, in bytes",
+      registers,
+      async collect() {
+        this.set((await memory())?.used ?? NaN);
+      },
+    });
     new Gauge({
       name: "flotilla_redis_memory_ratio",
       help: "Memory that Redis uses of what it may use; NaN without a limit",
       registers,
       async collect() {
-        this.set(await memoryRatio(redis).catch(() => NaN));
+        const { used, max } = (await memory()) ?? { used: 0, max: 0 };
+        this.set(max === 0 ? NaN : used / max);
       },
     });
     new Gauge({
@@ -159,46 +212,57 @@ export class GatewayMetrics {
     const isCancelled = status === "interrupted" || status === "rollback";
     this.#executions.labels(graphId, isCancelled ? "cancelled" : "crashed").inc();
   }
+  /** @param seconds how long a turn took that was done. */
+  dutyDone(duty: string, seconds: number): void {
+    this.#dutySeconds.labels(duty).observe(seconds);
+  }
+  swept(what: "runs" | "threads trimmed" | "images" | "streams", count: number): void {
+    this.#swept.labels(what).inc(count);
+  }
+  streamsCounted(streams: number): void {
+    this.#streamCount = { streams, at: performance.now() };
+  }
   dutyTurn(duty: string, outcome: "done" | "left" | "failed"): void {
     this.#duties.labels(duty, outcome).inc();
+  }
+  refused(cause: Overloaded["code"]): void {
+    this.#refused.labels(cause).inc();
   }
   redispatched(): void {
     this.#redispatched.inc();
   }
 }
 
-async function memoryRatio(redis: Redis): Promise<number> {
-  const info = await redis.info("memory");
-  const [used, most] = ["used_memory", "maxmemory"].map((name) =>
-    Number(new RegExp(`^${name}:(\\d+)`, "m").exec(info)?.[1]),
-  );
-  return most === undefined || used === undefined || most === 0 ? NaN : used / most;
-}
-
 /** Demand is what autoscaling needs: what runs plus what could. Take the maximum over gateways: each shows the whole fleet's. */
 function demandGauges(registry: Registry, db: Queryable): void {
   const registers = [registry];
-  const oldest = new Gauge({
+  const demand = readOnce(() => getDemand(db), SCRAPE_MS);
+  new Gauge({
     name: "flotilla_oldest_runnable_seconds",
     help: "Age of the oldest run that could be running and is not",
     registers,
+    async collect() {
+      this.set((await demand())?.oldest_seconds ?? NaN);
+    },
   });
-  const byState = new Gauge({
+  new Gauge({
     name: "flotilla_runs",
     help: "Runs by state: runnable, running",
     labelNames: ["state"],
     registers,
+    async collect() {
+      const { runnable, running } = (await demand()) ?? { runnable: NaN, running: NaN };
+      this.labels("runnable").set(runnable);
+      this.labels("running").set(running);
+    },
   });
   new Gauge({
     name: "flotilla_demand",
     help: "Runnable plus running runs, over the whole fleet",
     registers,
     async collect() {
-      const demand = await getDemand(db).catch(() => undefined);
-      this.set(demand === undefined ? NaN : demand.runnable + demand.running);
-      oldest.set(demand?.oldest_seconds ?? NaN);
-      byState.labels("runnable").set(demand?.runnable ?? NaN);
-      byState.labels("running").set(demand?.running ?? NaN);
+      const { runnable, running } = (await demand()) ?? { runnable: NaN, running: NaN };
+      this.set(runnable + running);
     },
   });
 }

@@ -75,7 +75,7 @@ function commonAnswers({ access = "key", params, query, body }: Route): Record<n
     ...(access === "probe" ? {} : { 403: refused("The request comes from where nobody may come") }),
     ...(body === undefined ? {} : { 413: refused("The body is larger than MAX_BODY_BYTES") }),
     ...(takesValues ? { 422: refused("A value is not valid") } : {}),
-    ...(access === "key" ? { 503: refused("Postgres does not answer; try again") } : {}),
+    ...(access === "key" ? { 503: refused("Postgres does not answer or has no connection free; try again") } : {}),
   };
 }
 

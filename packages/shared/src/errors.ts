@@ -124,6 +124,16 @@ export class Unavailable extends AppError {
   readonly httpStatus = 503;
 }
 
+/** The server has too much to do: of a submission nothing is stored. The caller may try again a little later. */
+export class Overloaded extends AppError {
+  readonly httpStatus = 503;
+  readonly code: "redis_full" | "database_busy" | "too_many_pending_runs" | "too_many_pending_runs_of_tenant";
+  constructor(code: Overloaded["code"], message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
 /** The server knows the graph but cannot make it: its module failed to load, or its factory gave no graph. `cause` says why, for the log. */
 export class GraphNotLoaded extends AppError {
   readonly code = "graph_not_loaded";

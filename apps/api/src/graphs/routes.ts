@@ -5,6 +5,7 @@ import { checkpointId, graphId, threadId } from "@flotilla/shared/protocol/ids";
 import { limit, queryFlag } from "@flotilla/shared/protocol/query";
 import { callResult, errorBody, graphList, threadHandle, threadState } from "@flotilla/shared/protocol/responses";
 import type { Gateway } from "../gateway.ts";
+import { NOT_NOW } from "../admission/admission.ts";
 import { idempotencyOf } from "../http/idempotency.ts";
 import { waitQuery } from "../http/prefer-wait.ts";
 import { route, type Route, type RouteContext } from "../http/route.ts";
@@ -27,10 +28,12 @@ const refusals = {
   422: error("A value is not valid"),
   503: error("The graph could not be loaded (`graph_not_loaded`), or Postgres does not answer (`unavailable`)"),
 };
+const notNow = { 503: error(NOT_NOW) };
 const submitted = {
   200: { description: "The run ended within the wait", schema: callResult },
   202: { description: "The run was accepted", schema: threadHandle },
   ...refusals,
+  ...notNow,
 };
 
 export function graphRoutes(gateway: Gateway): Route[] {
@@ -102,6 +105,7 @@ export function graphRoutes(gateway: Gateway): Route[] {
       answers: {
         200: { description: "Server-Sent Events from the run's first event on", contentType: "text/event-stream" },
         ...refusals,
+        ...notNow,
       },
       async handle(context) {
         registry.requireLoaded(context.params.graph);

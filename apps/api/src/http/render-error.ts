@@ -1,11 +1,12 @@
 import type { ErrorRequestHandler, Response } from "express";
-import { AppError, BadRequest, GraphNotLoaded, InvalidRequest, Unavailable } from "@flotilla/shared/errors";
-import { isConnectionFailure } from "@flotilla/shared/postgres/pg-error";
+import { AppError, BadRequest, GraphNotLoaded, InvalidRequest, Overloaded, Unavailable } from "@flotilla/shared/errors";
+import { isConnectionFailure, isPoolExhausted } from "@flotilla/shared/postgres/pg-error";
 import type { Logger } from "@flotilla/shared/process/logger";
+import type { GatewayMetrics } from "../metrics.ts";
 import { bodyTooLarge } from "./large-bodies.ts";
 
 /** The only place where an error becomes a status code: `{"detail", "code"}`, in both dialects. */
-export function renderErrors(logger: Logger): ErrorRequestHandler {
+export function renderErrors(logger: Logger, metrics: GatewayMetrics): ErrorRequestHandler {
   return (thrown: unknown, request, response, _next) => {
     const error = toAppError(thrown);
     if (error === undefined)
@@ -13,17 +14,26 @@ export function renderErrors(logger: Logger): ErrorRequestHandler {
         { err: thrown, method: request.method, request_id: response.locals["requestId"] as string },
         "a request failed",
       );
+    if (error instanceof Overloaded) metrics.refused(error.code);
     if (response.headersSent) {
       response.destroy();
       return;
     }
     if (error instanceof GraphNotLoaded) logger.error({ err: error.cause ?? error }, error.message);
     // A graph that cannot be loaded is not there a second later either.
-    else if (error?.httpStatus === 503) response.setHeader("retry-after", "1");
+    else if (error?.httpStatus === 503) response.setHeader("retry-after", String(retryAfter(error)));
     if (error?.httpStatus === 401) response.setHeader("www-authenticate", "Bearer");
     sendError(response, error);
   };
 }
+
+/** When to try again, in s. Spread, so that those who were refused together do not come back together. */
+function retryAfter(error: AppError): number {
+  const least = error instanceof Overloaded && error.code !== "database_busy" ? LATER_SECONDS : 1;
+  return least + Math.floor(Math.random() * (2 * least + 1));
+}
+/** What fills Redis or the queue does not go away within a second. */
+const LATER_SECONDS = 5;
 
 function sendError(response: Response, error: AppError | undefined): void {
   if (error === undefined) {
@@ -41,6 +51,8 @@ function sendError(response: Response, error: AppError | undefined): void {
 
 function toAppError(thrown: unknown): AppError | undefined {
   if (thrown instanceof AppError) return thrown;
+  if (isPoolExhausted(thrown))
+    return new Overloaded("database_busy", "No connection to the database came free in time; try again");
   if (isConnectionFailure(thrown)) return new Unavailable("The database does not answer; try again");
   if (typeof thrown !== "object" || thrown === null || !("status" in thrown)) return undefined;
   // What body-parser and Express' router throw: their messages are written for clients.

@@ -81,7 +81,11 @@ export class Maintainer implements Stoppable {
         duty.lock,
       ]);
       duty.onContact?.();
-      if (rows[0]?.mine === true) await duty.perform(this.#stopping.signal);
+      if (rows[0]?.mine === true) {
+        const began = performance.now();
+        await duty.perform(this.#stopping.signal);
+        this.#metrics.dutyDone(duty.name, (performance.now() - began) / 1000);
+      }
       await client.query("commit");
       return rows[0]?.mine === true;
     } catch (error) {

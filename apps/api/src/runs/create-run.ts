@@ -4,8 +4,14 @@ import { Conflict, IdempotencyKeyReused, InvalidRequest, NotFound } from "@floti
 import type { Pool } from "@flotilla/shared/postgres/pool";
 import type { Failpoint } from "@flotilla/shared/process/failpoints";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
-import { createRun as insertRun, type CreateOutcome, type NewRun } from "@flotilla/shared/runs/run-queries";
+import {
+  createRun as insertRun,
+  createRuns as insertRuns,
+  type CreateOutcome,
+  type NewRun,
+} from "@flotilla/shared/runs/run-queries";
 import type { MultitaskStrategy, Run, RunKwargs } from "@flotilla/shared/runs/run";
+import type { Admission } from "../admission/admission.ts";
 import { defaultAssistantId } from "../assistants/default-assistant.ts";
 import type { Idempotency } from "../http/idempotency.ts";
 import type { ThreadTtl } from "@flotilla/shared/protocol/thread-body";
@@ -40,6 +46,7 @@ export interface AcceptedRun {
 
 export interface CreateRunDeps {
   pool: Pool;
+  admission: Admission;
   queue: RunQueue;
   signals: RunSignals;
   states: ThreadStates;
@@ -55,6 +62,7 @@ export function newRunId(): string {
 /**
  * Accepts a run: one transaction for thread, double-texting decision and row; then the queue, best effort. Once the
  * transaction has committed the run is accepted, whatever happens to Redis or to this process.
+ * @throws Overloaded before anything is stored; what the run is refused for.
  * @param beforeEnqueue awaited between the two: what must be listening before a worker can start.
  */
 export async function createRun(
@@ -63,11 +71,45 @@ export async function createRun(
   runId: string,
   beforeEnqueue: Promise<unknown> = Promise.resolve(),
 ): Promise<AcceptedRun> {
-  const threadId = submission.threadId ?? uuidV7();
+  deps.admission.admit(submission.principal.tenantId);
+  const run = newRun(deps, submission, runId);
+  await deps.failpoint("before_create");
+  let outcome = await insertRun(deps.pool, run);
+  await deps.failpoint("after_create");
+  if (outcome.outcome === "state_stale") {
+    await deps.states.refreshStale(run.tenantId, run.threadId);
+    outcome = await insertRun(deps.pool, run);
+  }
+  const accepted = acceptedRun(outcome, run, submission);
+  if (outcome.outcome !== "created") return accepted;
+  await beforeEnqueue;
+  await announce(deps, run, outcome);
+  await deps.failpoint("after_enqueue");
+  return accepted;
+}
+
+/** Accepts runs that have threads to themselves, all of them or none: as `createRun`, in one transaction. */
+export async function createRuns(deps: CreateRunDeps, submissions: readonly Submission[]): Promise<AcceptedRun[]> {
+  const [first] = submissions;
+  if (first !== undefined) deps.admission.admit(first.principal.tenantId);
+  const runs = submissions.map((submission) => newRun(deps, submission, newRunId()));
+  await deps.failpoint("before_create");
+  const created = await insertRuns(deps.pool, runs, (outcome, i) => {
+    const [run, submission] = [runs[i] as NewRun, submissions[i] as Submission];
+    return { run, outcome, accepted: acceptedRun(outcome, run, submission) };
+  });
+  await deps.failpoint("after_create");
+  await Promise.all(
+    created.map(({ run, outcome }) => (outcome.outcome === "created" ? announce(deps, run, outcome) : undefined)),
+  );
+  return created.map(({ accepted }) => accepted);
+}
+
+function newRun(deps: CreateRunDeps, submission: Submission, runId: string): NewRun {
   const assistantId = submission.assistant?.id ?? defaultAssistantId(submission.graphId);
-  const run: NewRun = {
+  return {
     tenantId: submission.principal.tenantId,
-    threadId,
+    threadId: submission.threadId ?? uuidV7(),
     threadMustExist: submission.thread === "required",
     bindGraph: submission.assistant === undefined,
     temporary: submission.thread === "temporary",
@@ -84,26 +126,27 @@ export async function createRun(
     resume: submission.resume,
     idempotency: submission.idempotency,
   };
-  await deps.failpoint("before_create");
-  let outcome = await insertRun(deps.pool, run);
-  await deps.failpoint("after_create");
-  if (outcome.outcome === "state_stale") {
-    await deps.states.refreshStale(run.tenantId, threadId);
-    outcome = await insertRun(deps.pool, run);
-  }
-  if (outcome.outcome === "replayed")
-    return { runId: outcome.run_id, threadId: outcome.thread_id, replayed: true, run: undefined };
-  if (outcome.outcome !== "created") throw refusal(outcome, submission, threadId);
-  await beforeEnqueue;
-  for (const { run_id, was } of outcome.cancelled) deps.signals.cancelled(run_id, was);
-  deps.signals.accepted(run.tenantId, threadId);
-  await deps.queue.enqueue(outcome.dispatch);
-  await deps.failpoint("after_enqueue");
-  return { runId, threadId, replayed: false, run: toRow(run, outcome) };
 }
 
+/** @throws what the run was refused for. */
+function acceptedRun(outcome: CreateOutcome, run: NewRun, submission: Submission): AcceptedRun {
+  if (outcome.outcome === "replayed")
+    return { runId: outcome.run_id, threadId: outcome.thread_id, replayed: true, run: undefined };
+  if (outcome.outcome !== "created") throw refusal(outcome, submission, run.threadId);
+  return { runId: run.runId, threadId: run.threadId, replayed: false, run: toRow(run, outcome) };
+}
+
+/** Tells of a run whose row is committed, best effort. */
+async function announce(deps: CreateRunDeps, run: NewRun, created: Created): Promise<void> {
+  for (const { run_id, was } of created.cancelled) deps.signals.cancelled(run_id, was);
+  deps.signals.accepted(run.tenantId, run.threadId);
+  await deps.queue.enqueue(created.dispatch);
+}
+
+type Created = Extract<CreateOutcome, { outcome: "created" }>;
+
 /** The row as `create_run` has just inserted it. */
-function toRow(run: NewRun, created: Extract<CreateOutcome, { outcome: "created" }>): Run {
+function toRow(run: NewRun, created: Created): Run {
   return {
     run_id: run.runId,
     tenant_id: run.tenantId,

@@ -4,10 +4,11 @@ import { createRunBody, createRunsBody, type CreateRunBody } from "@flotilla/sha
 import { errorBody, runBody } from "@flotilla/shared/protocol/responses";
 import type { Gateway } from "../gateway.ts";
 import { idempotencyOf, keyOfPart } from "../http/idempotency.ts";
+import { NOT_NOW } from "../admission/admission.ts";
 import { route, type Route, type RouteContext } from "../http/route.ts";
 import { answerWithFinalState, answerWithRun, answerWithStream, rowOf, runPath } from "./answer-run.ts";
 import { cancelAbandoned } from "./cancel-run.ts";
-import { createRun, newRunId, type AcceptedRun, type Submission } from "./create-run.ts";
+import { createRuns, type AcceptedRun, type Submission } from "./create-run.ts";
 import { refuseSelfWait } from "./refuse-self-wait.ts";
 import { visibleRun } from "./render-run.ts";
 import { runSubmissionOf } from "./run-submission.ts";
@@ -25,7 +26,7 @@ const refusals = {
   404: error("There is no such assistant, or no such thread"),
   409: error("The thread is busy, and the strategy is reject"),
   422: error("A value is not valid, or several questions wait and the answer names none"),
-  503: error("The graph could not be loaded (`graph_not_loaded`), or Postgres does not answer (`unavailable`)"),
+  503: error(NOT_NOW),
 };
 const accepted = { 200: { description: "The run, pending", schema: runBody }, ...refusals };
 const streamed = {
@@ -79,12 +80,13 @@ export function submitRoutes(gateway: Gateway): Route[] {
       async handle(context) {
         const submissions: Submission[] = [];
         for (const body of context.body) submissions.push(await submissionOf(gateway, context, body)); // all, before any is accepted
+        const parts = submissions.map((submission, i) => ({
+          ...submission,
+          idempotency: submission.idempotency && keyOfPart(submission.idempotency, i),
+        }));
         const runs: object[] = [];
-        for (const [i, submission] of submissions.entries()) {
-          const idempotency = submission.idempotency && keyOfPart(submission.idempotency, i);
-          const created = await createRun(gateway, { ...submission, idempotency }, newRunId());
-          runs.push(visibleRun(await rowOf(gateway, context.principal.tenantId, created)));
-        }
+        for (const accepted of await createRuns(gateway, parts))
+          runs.push(visibleRun(await rowOf(gateway, context.principal.tenantId, accepted)));
         context.response.json(runs);
       },
     }),

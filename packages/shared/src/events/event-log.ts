@@ -26,7 +26,7 @@ export interface EventLogOptions {
 }
 
 /** While the run lives, its stream outlives a process that has died by this time, in ms; see `keepAlive`. */
-const LIVE_TTL_MS = 3_600_000;
+export const LIVE_TTL_MS = 3_600_000;
 /** After the end, in ms. */
 export const ENDED_TTL_MS = 900_000;
 /** Shortest time between two appends while somebody follows the run, in ms: chunks of a token stream go out together. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isConnectionFailure, isRetryable } from "./pg-error.ts";
+import { isConnectionFailure, isPoolExhausted, isRetryable } from "./pg-error.ts";
 
 const error = (code: string | undefined, message = "x") =>
   Object.assign(new Error(message), code === undefined ? {} : { code });
@@ -43,4 +43,11 @@ test("deadlocks and serialisation failures are repeated", () => {
   expect(isRetryable(error("40P01"))).toBe(true);
   expect(isRetryable(error("40001"))).toBe(true);
   expect(isRetryable(error("23505"))).toBe(false);
+});
+
+test("a pool without a free connection, and a Postgres without room for one, are told from a Postgres that is away", () => {
+  expect(isPoolExhausted(error(undefined, "timeout exceeded when trying to connect"))).toBe(true);
+  expect(isPoolExhausted(error("53300"))).toBe(true);
+  for (const other of [error("ECONNREFUSED"), error("57P03"), error(undefined, "Connection terminated unexpectedly")])
+    expect(isPoolExhausted(other)).toBe(false);
 });

@@ -32,6 +32,16 @@ export function isConnectionFailure(error: unknown): boolean {
 }
 
 /**
+ * There was no connection to be had: none of the pool's came free in time, or Postgres has no room for another. The statement
+ * was never sent.
+ */
+export function isPoolExhausted(error: unknown): boolean {
+  if (errorCode(error) === TOO_MANY_CONNECTIONS) return true;
+  return error instanceof Error && error.message === "timeout exceeded when trying to connect";
+}
+const TOO_MANY_CONNECTIONS = "53300";
+
+/**
  * Nobody answered, or Postgres said that it cannot now: starting, stopping, failing over, no room. Time alone mends it. A lock
  * or a statement that took too long is a connection failure in the sense above, but it may take too long every time.
  */

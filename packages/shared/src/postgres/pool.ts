@@ -12,6 +12,8 @@ export interface PoolOptions {
   maxSize: number;
   applicationName: string;
   logger: Logger;
+  /** How long to wait for a connection, one of the pool's or a new one, in ms. */
+  connectionTimeoutMs?: number;
   /** Longest time a statement may run, in ms. */
   statementTimeoutMs?: number;
   /** Longest pause within a transaction, in ms. */
@@ -45,7 +47,7 @@ export function createPool(options: PoolOptions): Pool {
     max: options.maxSize,
     application_name: options.applicationName,
     idleTimeoutMillis: 300_000,
-    connectionTimeoutMillis: 10_000,
+    connectionTimeoutMillis: options.connectionTimeoutMs ?? 10_000,
     keepAlive: true,
     statement_timeout: statementTimeoutMs,
     // A Postgres that is frozen, or behind a network that drops packets, does not time out its statements.

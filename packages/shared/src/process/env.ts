@@ -6,6 +6,8 @@ import { InvalidEnvironment } from "../errors.ts";
 export const flag = z.stringbool();
 /** A whole number of seconds above zero. */
 export const seconds = z.coerce.number().int().positive();
+/** A number of days above zero, fractions too. */
+export const days = z.coerce.number().positive().max(36_500);
 /** A whole number above zero. */
 export const count = z.coerce.number().int().positive();
 /** A TCP port; 0 lets the system choose. */

@@ -84,6 +84,32 @@ export async function getDemand(db: Queryable): Promise<Demand> {
   return only(rows);
 }
 
+/** Pending runs of all tenants, counted up to `most`. */
+export async function countPending(db: Queryable, most: number): Promise<number> {
+  const { rows } = await db.query<{ count: number }>({
+    name: "runs_pending",
+    text: "select count(*)::int as count from (select from runs where status = 'pending' limit $1) p",
+    values: [most],
+  });
+  return only(rows).count;
+}
+
+/** Pending runs of some tenants, each counted up to `most`. */
+export async function countPendingOf(
+  db: Queryable,
+  tenantIds: readonly string[],
+  most: number,
+): Promise<Map<string, number>> {
+  const { rows } = await db.query<{ tenant_id: string; count: number }>({
+    name: "runs_pending_of_tenants",
+    text: `select tenant_id, (select count(*)::int from (
+                    select from runs r where r.tenant_id = t.tenant_id and r.status = 'pending' limit $2) p) as count
+             from unnest($1::text[]) t (tenant_id)`,
+    values: [tenantIds, most],
+  });
+  return new Map(rows.map((row) => [row.tenant_id, row.count]));
+}
+
 /** Dead letters that nobody has acknowledged, see dead-letter-queries.ts. */
 export async function countDeadLetters(db: Queryable): Promise<number> {
   const { rows } = await db.query<{ count: number }>(

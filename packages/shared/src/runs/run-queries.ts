@@ -1,7 +1,7 @@
 import { toJsonb } from "../postgres/jsonb.ts";
-import type { Queryable } from "../postgres/pool.ts";
+import type { Pool, Queryable } from "../postgres/pool.ts";
 import { only } from "../postgres/only-row.ts";
-import { retryConflicts } from "../postgres/transaction.ts";
+import { inTransaction, retryConflicts } from "../postgres/transaction.ts";
 import type { ThreadTtl } from "../protocol/thread-body.ts";
 import type {
   CancelAction,
@@ -83,34 +83,53 @@ const CREATE = /* sql */ `
 
 /** Accepts a run: thread, multitask decision, idempotency and row in one transaction. */
 export async function createRun(db: Queryable, run: NewRun): Promise<CreateOutcome> {
-  return retryConflicts(async () => {
-    const { rows } = await db.query<{ result: CreateOutcome }>({
-      name: "run_create",
-      text: CREATE,
-      values: [
-        run.tenantId,
-        run.threadId,
-        run.threadMustExist,
-        run.bindGraph,
-        run.temporary,
-        run.runId,
-        run.assistantId,
-        run.graphId,
-        JSON.stringify(run.kwargs),
-        toJsonb(run.metadata),
-        run.assistantMetadata === undefined ? null : toJsonb(run.assistantMetadata),
-        toJsonb(run.threadMetadata),
-        run.strategy,
-        run.delaySeconds,
-        ...resumeParameters(run.resume),
-        run.idempotency?.key ?? null,
-        run.idempotency?.requestHash ?? null,
-        run.threadTtl?.strategy ?? "",
-        run.threadTtl?.minutes.toString() ?? "",
-      ],
-    });
-    return only(rows).result;
+  return retryConflicts(() => insertRun(db, run));
+}
+
+/**
+ * Accepts several runs, or none of them. Each must have a new thread to itself: then no lock is waited for but that of an
+ * Idempotency-Key, which the same request has sent twice.
+ * @param accept throws for an outcome that refuses its run, which undoes the others.
+ */
+export async function createRuns<T>(
+  pool: Pool,
+  runs: readonly NewRun[],
+  accept: (outcome: CreateOutcome, i: number) => T,
+): Promise<T[]> {
+  return inTransaction(pool, async (client) => {
+    const accepted: T[] = [];
+    for (const [i, run] of runs.entries()) accepted.push(accept(await insertRun(client, run), i));
+    return accepted;
   });
+}
+
+async function insertRun(db: Queryable, run: NewRun): Promise<CreateOutcome> {
+  const { rows } = await db.query<{ result: CreateOutcome }>({
+    name: "run_create",
+    text: CREATE,
+    values: [
+      run.tenantId,
+      run.threadId,
+      run.threadMustExist,
+      run.bindGraph,
+      run.temporary,
+      run.runId,
+      run.assistantId,
+      run.graphId,
+      JSON.stringify(run.kwargs),
+      toJsonb(run.metadata),
+      run.assistantMetadata === undefined ? null : toJsonb(run.assistantMetadata),
+      toJsonb(run.threadMetadata),
+      run.strategy,
+      run.delaySeconds,
+      ...resumeParameters(run.resume),
+      run.idempotency?.key ?? null,
+      run.idempotency?.requestHash ?? null,
+      run.threadTtl?.strategy ?? "",
+      run.threadTtl?.minutes.toString() ?? "",
+    ],
+  });
+  return only(rows).result;
 }
 
 function resumeParameters(
