@@ -64,7 +64,8 @@ function submit(client: TestClient, { path, body }: Submission, key: string): Pr
 /** Submits on every route, with a key each, and sees each of them refused without a trace. */
 async function seeAllRefused(client: TestClient, database: TestDatabase, code: string): Promise<void> {
   const before = await contentsOf(database);
-  const all = submissions(randomUUID());
+  const replay = { path: `/dead-letters/${randomUUID()}/replay`, body: { from: "start" } };
+  const all = [...submissions(randomUUID()), replay];
   const answers = await Promise.all(all.map((submission) => submit(client, submission, randomUUID())));
   for (const [i, { status, body, headers }] of answers.entries()) {
     const submission = all[i] as Submission;

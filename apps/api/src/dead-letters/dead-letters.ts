@@ -17,7 +17,7 @@ import { planReplay, type ReplayFrom } from "./plan-replay.ts";
 
 /** Dead letters: found, looked at, replayed, acknowledged. */
 
-type Deps = Pick<Gateway, "pool" | "registry" | "queue" | "signals">;
+type Deps = Pick<Gateway, "pool" | "registry" | "queue" | "signals" | "admission">;
 
 /** A page of dead letters, and the cursor of the next one. */
 export async function findDeadLetters(
@@ -62,7 +62,7 @@ const LOOKS = 5;
 
 /**
  * Makes a new run that does what a dead one was to do. The dead one stays as it is.
- * @throws NotFound; GraphNotLoaded; Conflict when its thread does not allow it, or another replay of it is in flight or has succeeded.
+ * @throws Overloaded; NotFound; GraphNotLoaded; Conflict when its thread does not allow it, or another replay of it is in flight or has succeeded.
  */
 export async function replay(
   deps: Deps,
@@ -70,6 +70,7 @@ export async function replay(
   runId: string,
   { from, force }: { from: ReplayFrom; force: boolean },
 ): Promise<Replayed> {
+  deps.admission.admit(tenantId);
   for (let look = 1; ; look++) {
     const dead = await requireDeadLetter(deps, tenantId, runId);
     deps.registry.requireLoaded(dead.graph_id);
