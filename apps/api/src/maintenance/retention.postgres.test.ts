@@ -130,7 +130,9 @@ test("a run in flight stays, and so does a row that somebody holds, which nobody
 
 test("with a constant working set the tables come back to the same size, round by round", async () => {
   const { pool } = database;
-  await pool.query("truncate threads, runs, idempotency_keys, checkpoints, checkpoint_blobs, checkpoint_writes cascade");
+  await pool.query(
+    "truncate threads, runs, idempotency_keys, checkpoints, checkpoint_blobs, checkpoint_writes cascade",
+  );
   const threads = Array.from({ length: 5 }, () => randomUUID());
   const redis = connectTestRedis();
   const duties = [
