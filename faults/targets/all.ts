@@ -1,7 +1,8 @@
 import { CANCELLED } from "./cancels.ts";
 import { GATEWAY_KILLED } from "./lost-gateway.ts";
 import { DRAINED, KILLED, KILLED_AND_WIPED } from "./lost-worker.ts";
-import { POSTGRES_AWAY } from "./postgres-away.ts";
+import { POSTGRES_AWAY, REDIS_AWAY } from "./outages.ts";
+import { SAME_KEY } from "./same-key.ts";
 import { SLOW_CLIENT } from "./slow-client.ts";
 import type { Target } from "./target.ts";
 import { WIPED } from "./wiped-redis.ts";
@@ -12,7 +13,9 @@ export const TARGETS: readonly Target[] = [
   DRAINED,
   WIPED,
   POSTGRES_AWAY,
+  REDIS_AWAY,
   GATEWAY_KILLED,
   SLOW_CLIENT,
   CANCELLED,
+  SAME_KEY,
 ];

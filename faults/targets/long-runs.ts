@@ -19,7 +19,7 @@ export async function until<T>(
   }
 }
 
-/** Keeps runs of many short steps in flight, so that whatever happens to a process happens to some of them. */
+/** Keeps runs of many short steps in flight, for minutes, so that whatever happens to a process happens to some of them. */
 export class LongRuns {
   readonly client: CampaignClient;
   readonly #fleet: Fleet;
@@ -30,7 +30,7 @@ export class LongRuns {
     this.client = new CampaignClient(fleet, fleet.tenants[0] as (typeof fleet.tenants)[0]);
   }
 
-  async submit(count: number, { steps = 400, step_ms = 100 } = {}): Promise<void> {
+  async submit(count: number, { steps = 1_900, step_ms = 100 } = {}): Promise<void> {
     for (let i = 0; i < count; i++) {
       const key = randomUUID();
       const answer = await this.client.submit(
