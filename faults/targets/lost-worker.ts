@@ -72,7 +72,10 @@ export const DRAINED: Target = {
       const worker = fleet.workers[round % fleet.workers.length] as (typeof fleet.workers)[0];
       const { pid } = worker.process;
       const held = await until("runs of the worker", 60, async () => {
-        const own = await runsOf(fleet, pid);
+        const begun = new Set(
+          runs.effects().flatMap((one) => (one.pid === pid && one.done !== undefined ? one.run : [])),
+        );
+        const own = (await runsOf(fleet, pid)).filter((run) => begun.has(run));
         if (own.length < 2) await runs.submit(2);
         return own.length < 2 ? undefined : own;
       });

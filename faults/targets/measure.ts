@@ -11,6 +11,8 @@ export interface MeasuredTarget {
   readonly target: string;
   readonly title: string;
   readonly figures: readonly (Figure & { reached: boolean | undefined })[];
+  /** Why it could not be measured to its end. */
+  readonly failure?: string;
 }
 
 /** Measures one target, on a fleet that is there for it alone. */
@@ -42,6 +44,11 @@ export async function measureTarget(
     for (const { name, value, unit, reached } of judged)
       console.log(`   ${reached === false ? "MISSED  " : ""}${name}: ${rounded(value)} ${unit}`);
     return { target: target.name, title: target.title, figures: judged };
+  } catch (error) {
+    console.error(error); // the other targets are measured all the same
+    const { message } = error as Error;
+    const failure: Figure = { name: `could not be measured: ${message}`, unit: "", value: NaN, goal: { atMost: 0 } };
+    return { target: target.name, title: target.title, figures: [{ ...failure, reached: false }], failure: message };
   } finally {
     for (const fleet of fleets) await fleet.stop();
   }

@@ -93,6 +93,10 @@ export class EventTail implements Subscriber {
     feed.subscribe(this);
   }
 
+  get takes(): boolean {
+    return !this.#overflowed;
+  }
+
   push(batches: EventBatch[]): void {
     if (this.#overflowed) return;
     for (const { events } of batches) for (const { data } of events) this.#pushedSize += data.length + 64;
@@ -122,7 +126,7 @@ export class EventTail implements Subscriber {
         if (behind) {
           const page = await readPage(pages, cursor);
           batches = page ?? this.#takePushed(); // without Redis, the feed may still hand out an end
-          if (page?.length === 0) behind = this.#overflowed ? this.#forgetOverflow() : false;
+          if (page?.length === 0) behind = this.#overflowed ? this.#forgetOverflow(cursor) : false;
         } else {
           if (this.#overflowed) {
             behind = true;
@@ -151,9 +155,10 @@ export class EventTail implements Subscriber {
   }
 
   /** After a read that found nothing more: what was dropped has been read, or comes with the next read. */
-  #forgetOverflow(): boolean {
+  #forgetOverflow(cursor: EventId): boolean {
     this.#overflowed = false;
     this.#pushedSize = 0;
+    this.#feed.resume(cursor);
     return true;
   }
 }

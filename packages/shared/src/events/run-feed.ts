@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "../redis/connection.ts";
 import { decodeEntry, type EventBatch, type RunEvent } from "./event-batch.ts";
-import { LAST_N, type EventId } from "./event-id.ts";
+import { BEGINNING, compareEventIds, LAST_N, type EventId } from "./event-id.ts";
 import { controlChannel, streamKey, wakeChannel } from "./event-keys.ts";
 import { PageReader } from "./page-reader.ts";
 import { writeMissingEnd } from "./missing-end.ts";
@@ -9,6 +9,8 @@ import type { WakeUps } from "./wake-ups.ts";
 
 /** How often a silent stream is looked at without a wake-up, in ms. */
 const POLL_MS = 2_500;
+/** How often a stream is looked at that nobody takes events of, and a run that has ended without its `end`, in ms. */
+const LOOK_MS = 1_000;
 
 /** What a feed needs to know about a run beyond its events. */
 export interface RunWatch {
@@ -28,11 +30,15 @@ export interface FeedOptions {
 export interface Subscriber {
   /** New events, in order, from the moment of subscription. */
   push(batches: EventBatch[]): void;
+  /** False while it reads by itself, because its client takes less than comes. It says so to the feed when that is over. */
+  readonly takes: boolean;
 }
 
 /**
  * The shared tail of one run on one gateway: one reader of its stream, however many clients follow. It starts at the end of
  * what is there when the first client comes and hands on what is new; what came before, clients read by themselves.
+ *
+ * While all of them read by themselves it does not: a stream of gigabytes would go through the gateway's memory for nobody.
  *
  * Wake-ups by pub/sub only shorten the wait: the stream is read again every few seconds, and the row is asked whether the
  * run has ended without an `end`.
@@ -46,8 +52,13 @@ export class RunFeed {
   readonly #onIdle: () => void;
   readonly #pages: PageReader;
   #cursor: EventId | undefined;
+  /** Nobody takes events, and none are read. */
+  #idle = false;
+  /** The last event that was there when nobody took any. */
+  #lastThere: EventId = BEGINNING;
   #stopListening: (() => void) | undefined;
   #wake: (() => void) | undefined;
+  #resume: (() => void) | undefined;
   #pendingWake = false;
   #stopped = false;
   readonly ready: Promise<void>;
@@ -72,11 +83,20 @@ export class RunFeed {
     if (this.#subscribers.size === 0) this.#stop();
   }
 
+  /** A subscriber that has read up to `from` by itself takes events again. */
+  resume(from: EventId): void {
+    if (!this.#idle) return; // others take them: the feed is where they are
+    this.#idle = false;
+    this.#cursor = laterOf(this.#cursor ?? BEGINNING, from);
+    this.#resume?.();
+  }
+
   #stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#stopListening?.();
     this.#wakeUp();
+    this.#resume?.();
     this.#onIdle();
   }
 
@@ -99,25 +119,22 @@ export class RunFeed {
   async #follow(): Promise<void> {
     let endedSeen = false;
     while (!this.#stopped) {
-      const found = await this.#readOn();
-      if (found > 0) {
-        endedSeen = false;
-        continue;
-      }
-      const woken = await this.#waitForWake(endedSeen ? 1_000 : POLL_MS);
-      if (woken || this.#stopped) continue;
-      endedSeen = await this.#lookAtRow(endedSeen);
+      this.#idle = ![...this.#subscribers].some(({ takes }) => takes);
+      const { last, found, woken } = this.#idle ? await this.#waitForTaker() : await this.#readAndWait(endedSeen);
+      if (found) endedSeen = false;
+      if (found || woken || this.#stopped) continue;
+      endedSeen = await this.#lookAtRow(endedSeen, last);
     }
   }
 
   /** A run that has ended and whose `end` did not come within a second gets it here. */
-  async #lookAtRow(endedSeen: boolean): Promise<boolean> {
+  async #lookAtRow(endedSeen: boolean, last: EventId): Promise<boolean> {
     const state = await this.#options.watch.state(this.#tenantId, this.runId).catch(() => undefined);
     if (state === undefined || state.live) return false;
-    if (this.#cursor !== undefined && this.#cursor.attempt >= state.attempt && this.#cursor.n === LAST_N) return false;
+    if (last.attempt >= state.attempt && last.n === LAST_N) return false;
     if (!endedSeen) return true;
     // A row that is gone has no attempt to tell: the end belongs to the last one that was seen.
-    await this.#supplyEnd(Math.max(state.attempt, this.#cursor?.attempt ?? 0)).catch(() => {});
+    await this.#supplyEnd(Math.max(state.attempt, last.attempt)).catch(() => {});
     return true;
   }
 
@@ -147,6 +164,32 @@ export class RunFeed {
     }
   }
 
+  async #readAndWait(endedSeen: boolean): Promise<Look> {
+    const found = (await this.#readOn()) > 0;
+    const woken = !found && (await this.#waitForWake(endedSeen ? LOOK_MS : POLL_MS));
+    return { last: this.#cursor ?? BEGINNING, found, woken };
+  }
+
+  /** Looks whether the run's worker is still writing, and waits until somebody takes what it writes. */
+  async #waitForTaker(): Promise<Look> {
+    const { redis, prefix } = this.#options;
+    const [entry] = await redis.xrevrange(streamKey(prefix, this.runId), "+", "-", "COUNT", 1).catch(() => []);
+    const last = (entry && decodeEntry(entry).events.at(-1)?.id) ?? this.#lastThere;
+    const found = compareEventIds(last, this.#lastThere) !== 0;
+    this.#lastThere = last;
+    if (this.#idle && !this.#stopped) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, LOOK_MS);
+        this.#resume = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      this.#resume = undefined;
+    }
+    return { last, found, woken: !this.#idle };
+  }
+
   #wakeUp(): void {
     this.#pendingWake = true;
     this.#wake?.();
@@ -168,4 +211,18 @@ export class RunFeed {
     this.#pendingWake = false;
     return woken;
   }
+}
+
+/** What a turn of the feed has come to. */
+interface Look {
+  /** The last event that is known of. */
+  last: EventId;
+  /** Whether there were new ones. */
+  found: boolean;
+  /** Whether there is a reason to read at once. */
+  woken: boolean;
+}
+
+function laterOf(a: EventId, b: EventId): EventId {
+  return compareEventIds(a, b) >= 0 ? a : b;
 }
