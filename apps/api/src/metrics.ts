@@ -183,6 +183,11 @@ function demandGauges(registry: Registry, db: Queryable): void {
     help: "Age of the oldest run that could be running and is not",
     registers,
   });
+  const held = new Gauge({
+    name: "flotilla_held_runs",
+    help: "Of the runnable runs, those that are held because enough runs of their tenant are on the queue",
+    registers,
+  });
   const byState = new Gauge({
     name: "flotilla_runs",
     help: "Runs by state: runnable, running",
@@ -197,6 +202,7 @@ function demandGauges(registry: Registry, db: Queryable): void {
       const demand = await getDemand(db).catch(() => undefined);
       this.set(demand === undefined ? NaN : demand.runnable + demand.running);
       oldest.set(demand?.oldest_seconds ?? NaN);
+      held.set(demand?.held ?? NaN);
       byState.labels("runnable").set(demand?.runnable ?? NaN);
       byState.labels("running").set(demand?.running ?? NaN);
     },
