@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
-import { countDeadLetters, getDemand } from "@flotilla/shared/runs/fleet-queries";
+import { countDeadLetters, getDemand, type Demand } from "@flotilla/shared/runs/fleet-queries";
 import { countBusyThreads } from "@flotilla/shared/threads/thread-queries";
 import type { Queryable } from "@flotilla/shared/postgres/pool";
 import type { RunQueue } from "@flotilla/shared/queue/run-queue";
@@ -177,34 +177,46 @@ async function memoryRatio(redis: Redis): Promise<number> {
 
 /** Demand is what autoscaling needs: what runs plus what could. Take the maximum over gateways: each shows the whole fleet's. */
 function demandGauges(registry: Registry, db: Queryable): void {
-  const registers = [registry];
-  const oldest = new Gauge({
-    name: "flotilla_oldest_runnable_seconds",
-    help: "Age of the oldest run that could be running and is not",
-    registers,
-  });
-  const held = new Gauge({
-    name: "flotilla_held_runs",
-    help: "Of the runnable runs, those that are held because enough runs of their tenant are on the queue",
-    registers,
-  });
-  const byState = new Gauge({
+  let reading: Promise<Demand | undefined> | undefined;
+  /** One query for all gauges of a scrape. A gauge that another one's `collect` sets would show what the scrape before has seen. */
+  const readDemand = (): Promise<Demand | undefined> =>
+    (reading ??= getDemand(db)
+      .catch(() => undefined)
+      .finally(() => (reading = undefined)));
+  const gauge = (name: string, help: string, read: (demand: Demand) => number): Gauge =>
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      async collect() {
+        const demand = await readDemand();
+        this.set(demand === undefined ? NaN : read(demand));
+      },
+    });
+  gauge(
+    "flotilla_oldest_runnable_seconds",
+    "Age of the oldest run that could be running and is not",
+    (demand) => demand.oldest_seconds,
+  );
+  gauge(
+    "flotilla_held_runs",
+    "Of the runnable runs, those that are held because enough runs of their tenant are on the queue or running",
+    (demand) => demand.held,
+  );
+  new Gauge({
     name: "flotilla_runs",
     help: "Runs by state: runnable, running",
     labelNames: ["state"],
-    registers,
-  });
-  new Gauge({
-    name: "flotilla_demand",
-    help: "Runnable plus running runs, over the whole fleet",
-    registers,
+    registers: [registry],
     async collect() {
-      const demand = await getDemand(db).catch(() => undefined);
-      this.set(demand === undefined ? NaN : demand.runnable + demand.running);
-      oldest.set(demand?.oldest_seconds ?? NaN);
-      held.set(demand?.held ?? NaN);
-      byState.labels("runnable").set(demand?.runnable ?? NaN);
-      byState.labels("running").set(demand?.running ?? NaN);
+      const demand = await readDemand();
+      this.labels("runnable").set(demand?.runnable ?? NaN);
+      this.labels("running").set(demand?.running ?? NaN);
     },
   });
+  gauge(
+    "flotilla_demand",
+    "Runnable plus running runs, over the whole fleet",
+    (demand) => demand.runnable + demand.running,
+  );
 }
