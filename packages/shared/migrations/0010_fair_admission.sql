@@ -16,8 +16,10 @@
 -- * The window is a soft bound. Counting takes no lock, so submissions that count at once overshoot by as many; a claim admits
 --   nothing until that is gone. A place that nobody saw (the run that could take it was not committed yet) is found by the next
 --   claim or settlement of the tenant, and by the sweep within a second or two.
--- * Counting is a bounded look into an index that holds what is runnable, from its new end: the old end is full of rows that were
---   claimed and are not vacuumed yet.
+-- * Counting is a bounded look into an index of what is admitted. It begins at the old end: what it finds dead there it marks, and
+--   Postgres takes that away when the page is full, so the index stays small without a vacuum. An index of many held runs does not:
+--   what was released from it stays until a vacuum. It is looked into only when the window is not far from full, so nobody without
+--   a backlog pays for one that is over.
 -- * Locks. A held run is taken with `for update skip locked`, without its thread's row and as the last lock of the transaction:
 --   who holds it waits for nobody any more, so no circle can close, whatever order the run ids are in. Its thread's row is not
 --   needed: everybody else who changes a pending run locks its row too, and the claim looks again at who is the head.
@@ -41,9 +43,8 @@ alter table runs
   add constraint held_while_waiting check (
     held_at is null or status <> 'pending' or (attempt = 0 and released_at is null and dispatched_at is null));
 
--- What is runnable, by tenant. Held runs come last (nulls), admitted ones by time.
 drop index runs_released;
-create index runs_runnable on runs (tenant_id, released_at) where status = 'pending' and (released_at is not null or held_at is not null);
+create index runs_admitted on runs (tenant_id, released_at) where status = 'pending' and released_at is not null;
 create index runs_held on runs (tenant_id, held_at, seq) where status = 'pending' and held_at is not null;
 
 -- Runs of a tenant that have begun and not ended: those that run, and those that wait to go on. Counts no further than p_most.
@@ -60,19 +61,28 @@ language plpgsql stable as $$
 begin
   return p_most is null or p_most > count_begun_runs(p_tenant, p_most)
     + (select count(*) from (select from runs where tenant_id = p_tenant and status = 'pending' and released_at is not null and attempt = 0
-                              order by released_at desc limit p_most) a);
+                              order by released_at limit p_most) a);
 end $$;
 
--- Whether a run that has just become runnable is admitted at once. Held runs count like admitted ones: it does not overtake them.
+-- Runs of a tenant that are admitted. Counts no further than p_most.
+create function count_admitted_runs(p_tenant text, p_most int) returns int
+language plpgsql stable as $$
+begin
+  return (select count(*) from (select from runs where tenant_id = p_tenant and status = 'pending' and released_at is not null
+                                 order by released_at limit p_most) a);
+end $$;
+
+-- Whether a run that has just become runnable is admitted at once. Should there be room that a held run has missed, it overtakes
+-- that one, which is not worth a second look at each submission; a bound on running runs may keep runs held for long, and none is
+-- overtaken there.
 create function admits_run(p_tenant text) returns boolean
 language plpgsql stable as $$
 declare
   s fleet_settings%rowtype;
 begin
   select * into s from fleet_settings;
-  if s.max_queued_runs_per_tenant > 0 and s.max_queued_runs_per_tenant <= (
-    select count(*) from (select from runs where tenant_id = p_tenant and status = 'pending' and (released_at is not null or held_at is not null)
-                           order by released_at desc limit s.max_queued_runs_per_tenant) w) then
+  if s.max_queued_runs_per_tenant > 0
+     and count_admitted_runs(p_tenant, s.max_queued_runs_per_tenant) >= s.max_queued_runs_per_tenant then
     return false;
   end if;
   if s.max_running_runs_per_tenant is null then return true; end if;
@@ -97,21 +107,26 @@ end $$;
 
 -- Admits and dispatches the tenant's longest held run, if there is one and room for it. Nothing that waits for a lock may
 -- come after this in a transaction.
-create function release_held_run(p_tenant text) returns jsonb
+--   p_sure: look also where it is not likely that a run is held. While some are, each claim lets one go, so the window is full but
+--   for a few misses; one that is less than half full is left to the sweep.
+create function release_held_run(p_tenant text, p_sure boolean) returns jsonb
 language plpgsql as $$
 declare
   s fleet_settings%rowtype;
+  admitted int;
   longest uuid;
 begin
-  perform from runs where tenant_id = p_tenant and status = 'pending' and held_at is not null
-    order by held_at desc, seq desc limit 1; -- the usual case: one look at the new end, and nobody is held
-  if not found then return null; end if;
   select * into s from fleet_settings;
-  if s.max_queued_runs_per_tenant > 0 and s.max_queued_runs_per_tenant <= (
-    select count(*) from (select from runs where tenant_id = p_tenant and status = 'pending' and released_at is not null
-                           order by released_at desc limit s.max_queued_runs_per_tenant) w) then
+  if s.max_queued_runs_per_tenant > 0 then
+    admitted := count_admitted_runs(p_tenant, s.max_queued_runs_per_tenant);
+    if admitted >= s.max_queued_runs_per_tenant then return null; end if;
+  end if;
+  if not p_sure and s.max_running_runs_per_tenant is null and coalesce(admitted < s.max_queued_runs_per_tenant / 2, true) then
     return null;
   end if;
+  perform from runs where tenant_id = p_tenant and status = 'pending' and held_at is not null
+    order by held_at desc, seq desc limit 1; -- the new end: there are no rows that were released and not vacuumed yet
+  if not found then return null; end if;
   if not may_run_more(p_tenant, s.max_running_runs_per_tenant) then return null; end if;
   select run_id into longest from runs where tenant_id = p_tenant and status = 'pending' and held_at is not null
    order by held_at, seq limit 1 for update skip locked;
@@ -134,7 +149,7 @@ begin
     exit when not found;
     loop
       exit when jsonb_array_length(dispatches) >= p_most;
-      dispatched := release_held_run(tenant);
+      dispatched := release_held_run(tenant, true);
       exit when dispatched is null;
       dispatches := dispatches || dispatched;
     end loop;
@@ -171,7 +186,7 @@ end $$;
 create or replace function release_head(p_tenant text, p_thread text) returns jsonb
 language plpgsql as $$
 begin
-  return coalesce(dispatch_head(p_tenant, p_thread), release_held_run(p_tenant));
+  return coalesce(dispatch_head(p_tenant, p_thread), release_held_run(p_tenant, false));
 end $$;
 
 -- As in 0006; a run that is the head of its thread is admitted or held.
@@ -377,7 +392,7 @@ begin
          started_at = coalesce(started_at, clock_timestamp()), updated_at = clock_timestamp()
    where run_id = p_run
   returning * into r;
-  next := release_held_run(r.tenant_id); -- the place that this run had is free
+  next := release_held_run(r.tenant_id, false); -- the place that this run had is free
   outcome := 'claimed';
   applied := r.attempt > 1 and exists (
     select 1 from checkpoints k where k.thread_id = ct and k.checkpoint_ns = '' and k.seq > r.base_seq and k.run_id = p_run);
@@ -417,7 +432,7 @@ begin
     end if;
   end loop;
   if live is not null then
-    return jsonb_build_object('outcome', 'running', 'running', live, 'next', case when ended then release_held_run(p_tenant) end);
+    return jsonb_build_object('outcome', 'running', 'running', live, 'next', case when ended then release_held_run(p_tenant, false) end);
   end if;
   with gone as (delete from runs where tenant_id = p_tenant and thread_id = p_thread returning run_id)
     select coalesce(jsonb_agg(run_id), '[]') into ids from gone;
@@ -428,5 +443,5 @@ begin
   delete from overwritten_checkpoints where thread_id = ct;
   delete from idempotency_keys where tenant_id = p_tenant and thread_id = p_thread;
   delete from threads where tenant_id = p_tenant and thread_id = p_thread;
-  return jsonb_build_object('outcome', 'deleted', 'run_ids', ids, 'next', case when ended then release_held_run(p_tenant) end);
+  return jsonb_build_object('outcome', 'deleted', 'run_ids', ids, 'next', case when ended then release_held_run(p_tenant, false) end);
 end $$;
