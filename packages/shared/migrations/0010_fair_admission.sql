@@ -64,30 +64,22 @@ begin
                               order by released_at limit p_most) a);
 end $$;
 
--- Runs of a tenant that are admitted. Counts no further than p_most.
-create function count_admitted_runs(p_tenant text, p_most int) returns int
-language plpgsql stable as $$
-begin
-  return (select count(*) from (select from runs where tenant_id = p_tenant and status = 'pending' and released_at is not null
-                                 order by released_at limit p_most) a);
-end $$;
-
 -- Whether a run that has just become runnable is admitted at once. Should there be room that a held run has missed, it overtakes
 -- that one, which is not worth a second look at each submission; a bound on running runs may keep runs held for long, and none is
 -- overtaken there.
 create function admits_run(p_tenant text) returns boolean
 language plpgsql stable as $$
 declare
-  s fleet_settings%rowtype;
+  f record;
 begin
-  select * into s from fleet_settings;
-  if s.max_queued_runs_per_tenant > 0
-     and count_admitted_runs(p_tenant, s.max_queued_runs_per_tenant) >= s.max_queued_runs_per_tenant then
-    return false;
-  end if;
-  if s.max_running_runs_per_tenant is null then return true; end if;
+  select max_queued_runs_per_tenant as max_queued, max_running_runs_per_tenant as max_running,
+         (select count(*) from (select from runs where tenant_id = p_tenant and status = 'pending' and released_at is not null
+                                 order by released_at limit max_queued_runs_per_tenant) a) as admitted
+    into f from fleet_settings;
+  if f.max_queued > 0 and f.admitted >= f.max_queued then return false; end if;
+  if f.max_running is null then return true; end if;
   return not exists (select from runs where tenant_id = p_tenant and status = 'pending' and held_at is not null)
-     and may_run_more(p_tenant, s.max_running_runs_per_tenant);
+     and may_run_more(p_tenant, f.max_running);
 end $$;
 
 -- Marks a run as dispatched and returns what the queue needs: {run_id, attempt, dispatch, dispatched_at (ms)}. The caller
@@ -112,22 +104,19 @@ end $$;
 create function release_held_run(p_tenant text, p_sure boolean) returns jsonb
 language plpgsql as $$
 declare
-  s fleet_settings%rowtype;
-  admitted int;
+  f record;
   longest uuid;
 begin
-  select * into s from fleet_settings;
-  if s.max_queued_runs_per_tenant > 0 then
-    admitted := count_admitted_runs(p_tenant, s.max_queued_runs_per_tenant);
-    if admitted >= s.max_queued_runs_per_tenant then return null; end if;
-  end if;
-  if not p_sure and s.max_running_runs_per_tenant is null and coalesce(admitted < s.max_queued_runs_per_tenant / 2, true) then
-    return null;
-  end if;
+  select max_queued_runs_per_tenant as max_queued, max_running_runs_per_tenant as max_running,
+         (select count(*) from (select from runs where tenant_id = p_tenant and status = 'pending' and released_at is not null
+                                 order by released_at limit max_queued_runs_per_tenant) a) as admitted
+    into f from fleet_settings;
+  if f.max_queued > 0 and f.admitted >= f.max_queued then return null; end if;
+  if not p_sure and f.max_running is null and (f.max_queued = 0 or f.admitted < f.max_queued / 2) then return null; end if;
   perform from runs where tenant_id = p_tenant and status = 'pending' and held_at is not null
     order by held_at desc, seq desc limit 1; -- the new end: there are no rows that were released and not vacuumed yet
   if not found then return null; end if;
-  if not may_run_more(p_tenant, s.max_running_runs_per_tenant) then return null; end if;
+  if not may_run_more(p_tenant, f.max_running) then return null; end if;
   select run_id into longest from runs where tenant_id = p_tenant and status = 'pending' and held_at is not null
    order by held_at, seq limit 1 for update skip locked;
   if not found then return null; end if;
