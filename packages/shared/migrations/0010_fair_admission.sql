@@ -37,6 +37,8 @@ create table fleet_settings (
   max_running_runs_per_tenant int check (max_running_runs_per_tenant > 0)                      -- null: no bound
 );
 insert into fleet_settings default values;
+-- Or it is taken for a table of 2,200 rows, and plans that read it are dear enough to be made anew for each call.
+analyze fleet_settings;
 
 alter table runs
   add column held_at timestamptz, -- runnable since then, and not admitted yet
