@@ -49,7 +49,7 @@ LangGraph's users know. Labels are bounded: a route's template, a graph of \`lan
 
 ## Gateway
 
-\`flotilla_demand\`, \`flotilla_runs\`, \`flotilla_oldest_runnable_seconds\`, \`flotilla_queue_*\`, \`flotilla_table_*\`, \`flotilla_redis_*\` and
+\`flotilla_demand\`, \`flotilla_runs\`, \`flotilla_held_runs\`, \`flotilla_oldest_runnable_seconds\`, \`flotilla_queue_*\`, \`flotilla_table_*\`, \`flotilla_redis_*\` and
 \`langgraph_active_threads\` show the whole fleet, from every gateway the same: take the maximum, not the sum.
 
 ${table(own(gateway))}

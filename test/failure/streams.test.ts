@@ -15,9 +15,9 @@ let gateways: [StackProcess, StackProcess];
 let client: TestClient;
 
 /** Two gateways of their own, and no worker yet. To be used by a hook, which stops them by what this returns. */
-async function ownGateways(): Promise<() => Promise<void>> {
+async function ownGateways(env: Record<string, string> = {}): Promise<() => Promise<void>> {
   database = await createTestDatabase();
-  stack = new Stack({ databaseUrl: database.url, config: TEST_GRAPHS });
+  stack = new Stack({ databaseUrl: database.url, config: TEST_GRAPHS, env });
   gateways = await Promise.all([stack.startGateway(), stack.startGateway()]);
   client = new TestClient(gateways[0].url);
   return () => stack.stop();
@@ -30,7 +30,7 @@ const goOn = (other: TestClient, stream: OpenStream) =>
   other.events("GET", `${stream.runPath}/stream`, undefined, { "last-event-id": stream.lastId });
 
 describe("a run's stream, through what happens to processes", () => {
-  beforeEach(ownGateways);
+  beforeEach(() => ownGateways());
 
   test("the stream goes on when the worker that holds the run is killed", async () => {
     const workers = [await stack.startWorker(), await stack.startWorker()];
@@ -100,7 +100,7 @@ describe("a run's stream, through what happens to processes", () => {
 });
 
 describe("a wiped Redis", () => {
-  beforeEach(ownGateways);
+  beforeEach(() => ownGateways());
 
   test("loses no run: pending, active and streamed ones all end, streams with a gap", async () => {
     const worker = await stack.startWorker({ N_JOBS_PER_WORKER: "3" });
@@ -109,7 +109,7 @@ describe("a wiped Redis", () => {
     );
     await Promise.all(streams.map((stream) => stream.until((event) => event.event === "custom")));
     const pending = await Promise.all(
-      Array.from({ length: 30 }, () => client.post("/graphs/steps/invoke", steps(2, 1))),
+      Array.from({ length: 50 }, () => client.post("/graphs/steps/invoke", steps(2, 1))), // on the queue, and held behind it
     );
     const redis = new Redis(stack.redisUrl);
     const keys = await redis.keys(`${stack.prefix}*`);
@@ -131,7 +131,7 @@ describe("a wiped Redis", () => {
 });
 
 describe("a wiped Redis with many runs waiting", () => {
-  beforeEach(ownGateways);
+  beforeEach(() => ownGateways({ MAX_QUEUED_RUNS_PER_TENANT: "0" })); // all of them on the queue, more than a sweep looks at once
 
   /** Until the gateways together have ended so many more sweeps. */
   async function sweeps(more: number): Promise<void> {
@@ -173,7 +173,7 @@ describe("a wiped Redis with many runs waiting", () => {
 });
 
 describe("a slow client", () => {
-  beforeEach(ownGateways);
+  beforeEach(() => ownGateways());
 
   const rss = (pid: number) => Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
 

@@ -108,6 +108,17 @@ export const gatewayEnv = z.object({
   LEASE_SECS: seconds
     .default(6)
     .describe("How long a run stays with a worker that does not renew; the same everywhere"),
+  MAX_QUEUED_RUNS_PER_TENANT: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(32)
+    .describe(
+      "Most runs of a tenant that wait in the queue; its others are held until one of them starts, so that nobody waits behind them. 0 for no bound. Of the whole fleet: the gateway that started last decides",
+    ),
+  MAX_RUNNING_RUNS_PER_TENANT: count
+    .optional()
+    .describe("Most runs of a tenant that run at once; unbounded by default. Of the whole fleet, as above"),
   LOG_LEVEL: z
     .enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"])
     .default("info")

@@ -19,6 +19,7 @@ import { LoopWatchdog } from "@flotilla/shared/process/loop-watchdog";
 import { stopOnSignals } from "@flotilla/shared/process/signals";
 import { RunQueue } from "@flotilla/shared/queue/run-queue";
 import { checkRedisSettings, connectRedis } from "@flotilla/shared/redis/connection";
+import { setAdmission } from "@flotilla/shared/runs/fleet-queries";
 import { getRunStatus } from "@flotilla/shared/runs/run-queries";
 import { isFinal } from "@flotilla/shared/runs/run";
 import { VERSION } from "@flotilla/shared/version";
@@ -82,6 +83,10 @@ try {
   });
   lifecycle.onStop(() => pool.end());
   await requireSchema(pool);
+  const bounds = { maxQueued: config.MAX_QUEUED_RUNS_PER_TENANT, maxRunning: config.MAX_RUNNING_RUNS_PER_TENANT };
+  const replaced = await setAdmission(pool, bounds);
+  if (replaced !== undefined)
+    logger.warn({ before: replaced, now: bounds }, "the fleet's bounds for a tenant changed");
   const budget = await checkConnectionBudget(pool, config.POOL_MAX_SIZE);
   if (budget !== undefined) logger.warn(budget);
 

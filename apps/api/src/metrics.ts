@@ -246,6 +246,14 @@ function demandGauges(registry: Registry, db: Queryable): void {
     },
   });
   new Gauge({
+    name: "flotilla_held_runs",
+    help: "Of the runnable runs, those that are held because enough runs of their tenant are on the queue or running",
+    registers,
+    async collect() {
+      this.set((await demand())?.held ?? NaN);
+    },
+  });
+  new Gauge({
     name: "flotilla_runs",
     help: "Runs by state: runnable, running",
     labelNames: ["state"],

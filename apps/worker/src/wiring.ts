@@ -68,7 +68,10 @@ export function wireExecution(parts: WorkerParts): ExecuteRunDeps {
     timeoutSeconds: config.BG_JOB_TIMEOUT_SECS,
     claimRun: async (runId, alone) => {
       try {
-        return await claimRun(pool, runId, holder, config.LEASE_SECS, alone);
+        const claim = await claimRun(pool, runId, holder, config.LEASE_SECS, alone);
+        // Not awaited: the run that was claimed does not wait for another one's way to Redis.
+        if (claim.outcome === "claimed") void queue.enqueue(claim.run.next);
+        return claim;
       } catch (error) {
         if (isConnectionFailure(error)) throw error; // the sweep dispatches it again
         await noteFailedStart(parts, runId, undefined, messageOf(error));

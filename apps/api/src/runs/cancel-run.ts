@@ -148,10 +148,7 @@ export async function deleteRunsOf(deps: CancelDeps, tenantId: string, assistant
     for (const { run_id: runId, thread_id: threadId, status, attempt } of active) {
       await cancelRun(deps, { tenantId, threadId, runId }, "interrupt").catch(ignoreMissing);
       if (status === "running" && Date.now() > deadline)
-        await settleRun(deps.pool, runId, attempt, {
-          outcome: "interrupted",
-          reason: "the assistant is being deleted",
-        });
+        await endInPlace(deps, runId, attempt, "the assistant is being deleted");
     }
     await delay(Math.min(10 + round * 10, 200));
   }
@@ -166,6 +163,12 @@ export async function deleteRunsOf(deps: CancelDeps, tenantId: string, assistant
 /** How long a run in flight may take to stop before its attempt is ended without its worker, in ms. */
 const STOP_MS = 5_000;
 
+/** Ends an attempt whose worker does not answer, which fences that worker. */
+async function endInPlace({ pool, queue }: CancelDeps, runId: string, attempt: number, reason: string): Promise<void> {
+  const settled = await settleRun(pool, runId, attempt, { outcome: "interrupted", reason });
+  if (settled.outcome === "settled") await queue.enqueue(settled.next);
+}
+
 /**
  * Erases a thread: its runs, checkpoints and events. What waits is ended with the first try, the run in flight is asked to
  * stop; one whose worker does not answer is ended in its place, which fences that worker.
@@ -176,11 +179,12 @@ export async function deleteThread(deps: CancelDeps, tenantId: string, threadId:
   for (let round = 0; round < 200; round++) {
     const outcome = await eraseThread(deps.pool, tenantId, threadId);
     if (outcome.outcome === "missing") throw new NotFound("thread", `Thread "${threadId}" does not exist`);
+    await deps.queue.enqueue(outcome.next);
     if (outcome.outcome === "deleted") return deps.signals.forget(outcome.run_ids);
     const { run_id: runId, attempt } = outcome.running;
     deps.signals.cancelled(runId, "running");
     if (Date.now() > deadline) {
-      await settleRun(deps.pool, runId, attempt, { outcome: "interrupted", reason: "the thread is being deleted" });
+      await endInPlace(deps, runId, attempt, "the thread is being deleted");
     } else {
       await delay(Math.min(10 + round * 10, 200));
     }

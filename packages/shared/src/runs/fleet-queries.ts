@@ -67,8 +67,46 @@ export async function redispatchRun(db: Queryable, runId: string): Promise<Dispa
   });
 }
 
+/**
+ * Admits held runs that nobody released when there was room, and dispatches them. Costs what is released and how many tenants
+ * have held runs, not what they hold.
+ * @returns at most `limit`.
+ */
+export async function releaseHeldRuns(db: Queryable, limit: number): Promise<Dispatch[]> {
+  return retryConflicts(async () => {
+    const { rows } = await db.query<{ result: Dispatch[] }>("select release_held_runs($1) as result", [limit]);
+    return only(rows).result;
+  });
+}
+
+/** How many runs of one tenant may be on the queue and running, see migration 0010. Of the fleet, not of a process. */
+export interface Admission {
+  /** Most runs of a tenant that are on the queue and not claimed yet; 0: no bound. */
+  maxQueued: number;
+  /** Most runs of a tenant that run at once; undefined: no bound. */
+  maxRunning: number | undefined;
+}
+
+/** @returns what held before, when that was something else. */
+export async function setAdmission(
+  db: Queryable,
+  { maxQueued, maxRunning }: Admission,
+): Promise<{ max_queued: number; max_running: number | null } | undefined> {
+  const { rows } = await db.query<{ max_queued: number; max_running: number | null }>(
+    `update fleet_settings f set max_queued_runs_per_tenant = $1, max_running_runs_per_tenant = $2
+       from (select * from fleet_settings for update) old
+      where (old.max_queued_runs_per_tenant, old.max_running_runs_per_tenant) is distinct from ($1::int, $2::int)
+     returning old.max_queued_runs_per_tenant as max_queued, old.max_running_runs_per_tenant as max_running`,
+    [maxQueued, maxRunning ?? null],
+  );
+  return rows[0];
+}
+
 export interface Demand {
+  /** Held ones included. */
   runnable: number;
+  /** Of these, runs that wait for their tenant's turn. */
+  held: number;
   running: number;
   /** Age of the oldest run that could be running and is not, in seconds. */
   oldest_seconds: number;
@@ -77,10 +115,10 @@ export interface Demand {
 /** What the fleet is asked for: the metric for autoscaling. The same query serves KEDA's postgresql scaler. */
 export async function getDemand(db: Queryable): Promise<Demand> {
   const { rows } = await db.query<Demand>(`
-    select (select count(*) from runs where status = 'pending' and released_at is not null)::int as runnable,
+    select count(*)::int as runnable, count(held_at)::int as held,
            (select count(*) from runs where status = 'running')::int as running,
-           coalesce((select extract(epoch from clock_timestamp() - min(released_at)) from runs
-                      where status = 'pending' and released_at is not null), 0)::double precision as oldest_seconds`);
+           coalesce(extract(epoch from clock_timestamp() - min(coalesce(released_at, held_at))), 0)::double precision as oldest_seconds
+      from runs where status = 'pending' and (released_at is not null or held_at is not null)`);
   return only(rows);
 }
 

@@ -11,7 +11,7 @@ import { LeaseLost } from "../errors.ts";
 import { GroupWriter } from "../graphs/checkpoints/group-writer.ts";
 import { EditSaver } from "../graphs/checkpoints/thread-saver.ts";
 import { inTransaction } from "../postgres/transaction.ts";
-import { listExpired, redispatchRun } from "./fleet-queries.ts";
+import { listExpired, redispatchRun, releaseHeldRuns, setAdmission } from "./fleet-queries.ts";
 import { cancelRun, claimRun, createRun, failStart, RENEW_LEASES, settleRun, type Settlement } from "./run-queries.ts";
 
 // Everything that takes locks on a thread and its runs, at once, on three threads. Locks are taken in one order (the
@@ -36,6 +36,8 @@ beforeAll(async () => {
   pool = new Pool({ connectionString: url, max: 24 });
   pool.on("error", () => {});
   writer = new GroupWriter({ pool });
+  // Narrower than what three threads ask for: claims, settlements and cancels give out held runs of other threads.
+  await setAdmission(pool, { maxQueued: 1, maxRunning: 2 });
   return () => pool.end();
 });
 
@@ -59,6 +61,7 @@ test(
       edit,
       edit,
       redispatch,
+      release,
       fail,
       remove,
       observe,
@@ -229,6 +232,10 @@ async function fail(count: Count): Promise<void> {
 async function redispatch(): Promise<void> {
   const run = await someRun("pending");
   if (run !== undefined) await redispatchRun(pool, run.run_id);
+}
+
+async function release(count: Count): Promise<void> {
+  if ((await releaseHeldRuns(pool, 10)).length > 0) count("released");
 }
 
 async function remove(count: Count): Promise<void> {

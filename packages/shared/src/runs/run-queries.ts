@@ -159,7 +159,8 @@ export type ClaimOutcome =
     }
   /** It must have a holder to itself. */
   | { outcome: "alone"; run: { attempt: number } }
-  | { outcome: "gone" | "not_pending" | "not_due" | "not_head" };
+  /** `held`: as many runs of the tenant have begun as may run at once; its turn comes when one of them ends. */
+  | { outcome: "gone" | "not_pending" | "not_due" | "not_head" | "held" };
 
 /** Makes `holder` the holder of a run. The lease starts at Postgres' clock, after the locks. */
 export async function claimRun(
@@ -204,6 +205,7 @@ export type SettleOutcome =
       error?: RunError | null;
       tenant_id: string;
       thread_id: string;
+      /** The thread's next run, or one of the tenant that was held: whoever settles enqueues it. */
       next: Dispatch | null;
     };
 

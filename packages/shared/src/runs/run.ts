@@ -145,6 +145,8 @@ export interface ClaimedRun extends Run {
   waited_seconds: number;
   /** Since the first start of the run, in seconds of Postgres' clock. */
   elapsed_seconds: number;
+  /** Another run of the tenant, which the claim made room for on the queue: whoever claims enqueues it. */
+  next: Dispatch | null;
 }
 
 /** What the queue needs to carry a run. `dispatched_at` is Postgres time in ms. */

@@ -137,10 +137,19 @@ export async function listThreadsOfAssistant(
   return rows.map((row) => row.thread_id);
 }
 
+/** `next`: a held run of the tenant, which takes the place of one that waited here; whoever deletes enqueues it. */
 export type DeleteOutcome =
   | { outcome: "missing" }
-  | { outcome: "running"; running: { run_id: string; attempt: number } }
-  | { outcome: "deleted"; run_ids: string[] };
+  | { outcome: "running"; running: { run_id: string; attempt: number }; next: QueuedRun | null }
+  | { outcome: "deleted"; run_ids: string[]; next: QueuedRun | null };
+
+/** A `Dispatch` of runs. */
+interface QueuedRun {
+  run_id: string;
+  attempt: number;
+  dispatch: number;
+  dispatched_at: number;
+}
 
 /** Erases a thread with its runs, checkpoints and keys, unless a run of it is running. */
 export async function deleteThread(db: Queryable, tenantId: string, threadId: string): Promise<DeleteOutcome> {
