@@ -85,8 +85,7 @@ try {
   await requireSchema(pool);
   const bounds = { maxQueued: config.MAX_QUEUED_RUNS_PER_TENANT, maxRunning: config.MAX_RUNNING_RUNS_PER_TENANT };
   const replaced = await setAdmission(pool, bounds);
-  if (replaced !== undefined)
-    logger.warn({ before: replaced, now: bounds }, "the fleet's bounds for a tenant changed");
+  if (replaced !== undefined) logger.warn({ before: replaced, now: bounds }, "the fleet's bounds for a tenant changed");
   const budget = await checkConnectionBudget(pool, config.POOL_MAX_SIZE);
   if (budget !== undefined) logger.warn(budget);
 
