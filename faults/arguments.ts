@@ -31,7 +31,7 @@ that, what is promised with a number is measured, one fault at a time.
   --minutes N      of random faults (4); 0 for none; a night is --minutes 480
   --seed N         the same faults and the same load again; by default another one each time
   --targets A,B,…  what to measure: all by default, or none: ${TARGETS.map(({ name }) => name).join(", ")}
-  --quick          fewer repetitions, and a minute of random faults: under six minutes in all
+  --quick          fewer targets and repetitions, and a minute of random faults: under six minutes in all
   --clients N      applications at work (40)
   --jobs N         runs that a worker executes at once, N_JOBS_PER_WORKER (10)
   --patience N     seconds that an application puts up with, and that what is left at the end may take (120)
@@ -65,7 +65,8 @@ export function parseArguments(args: string[]): CampaignArguments {
     help: values.help,
     seed: values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : number("--seed", values.seed, 0),
     minutes: number("--minutes", values.minutes ?? (values.quick ? "1" : "4"), 0),
-    targets: values.broken !== undefined && values.targets === undefined ? [] : parseTargets(values.targets),
+    targets:
+      values.broken !== undefined && values.targets === undefined ? [] : parseTargets(values.targets, values.quick),
     quick: values.quick,
     clients: number("--clients", values.clients, 1),
     jobsPerWorker: number("--jobs", values.jobs, 1),
@@ -75,8 +76,8 @@ export function parseArguments(args: string[]): CampaignArguments {
   };
 }
 
-function parseTargets(text: string | undefined): readonly Target[] {
-  if (text === undefined) return TARGETS;
+function parseTargets(text: string | undefined, quick: boolean): readonly Target[] {
+  if (text === undefined) return TARGETS.filter(({ long }) => !quick || long !== true);
   if (text === "none") return [];
   const names = text.split(",");
   const unknown = names.find((name) => !TARGETS.some((target) => target.name === name));

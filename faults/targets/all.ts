@@ -1,4 +1,5 @@
 import { CANCELLED } from "./cancels.ts";
+import { FAIR_SHARES } from "./fair-shares.ts";
 import { GATEWAY_KILLED } from "./lost-gateway.ts";
 import { DRAINED, KILLED, KILLED_AND_WIPED } from "./lost-worker.ts";
 import { POSTGRES_AWAY, REDIS_AWAY } from "./outages.ts";
@@ -18,4 +19,5 @@ export const TARGETS: readonly Target[] = [
   SLOW_CLIENT,
   CANCELLED,
   SAME_KEY,
+  FAIR_SHARES,
 ];

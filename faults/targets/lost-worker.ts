@@ -14,6 +14,7 @@ export const KILLED: Target = {
 
 export const KILLED_AND_WIPED: Target = {
   name: "killed-and-wiped",
+  long: true,
   title: "the same, with Redis wiped at that moment",
   measure: (context) => killWorkers(context, "after kill -9 with Redis wiped", true),
 };

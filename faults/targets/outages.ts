@@ -5,6 +5,7 @@ import { underLoad } from "./under-load.ts";
 /** Postgres is gone for 20 s under load: stopped as by a crash. */
 export const POSTGRES_AWAY: Target = {
   name: "postgres-away",
+  long: true,
   title: "Postgres down for 20 s",
   async measure(context) {
     const fleet = await context.startFleet();
@@ -26,6 +27,7 @@ export const POSTGRES_AWAY: Target = {
 /** Redis is gone for a minute under load: nothing is refused, because Postgres has it all. */
 export const REDIS_AWAY: Target = {
   name: "redis-away",
+  long: true,
   title: "Redis down for a minute",
   async measure(context) {
     const seconds = context.quick ? 10 : 60;

@@ -7,6 +7,8 @@ import type { Fleet, FleetOptions } from "../stack/fleet.ts";
 export interface Target {
   readonly name: string;
   readonly title: string;
+  /** Left out of the look that CI takes: it takes long, or another target shows nearly the same. */
+  readonly long?: boolean;
   measure(context: TargetContext): Promise<Figure[]>;
 }
 
