@@ -157,7 +157,7 @@ test("a sweep does nothing to a thread whose time has not come, or that is in us
   await client.query("rollback");
   client.release();
 
-  expect(await sweep()).toEqual({ outcome: "deleted", run_ids: [] });
+  expect(await sweep()).toEqual({ outcome: "deleted", run_ids: [], next: null });
   expect(await leftOf(threadId)).toEqual({ checkpoints: [], writes: [], blobs: [] });
   expect(await sweep()).toEqual({ outcome: "in_use" });
 });
