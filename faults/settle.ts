@@ -9,16 +9,18 @@ import type { Fleet } from "./stack/fleet.ts";
  */
 export async function settle(fleet: Fleet, history: HistoryWriter, boundMs = 120_000): Promise<void> {
   const deadline = performance.now() + boundMs;
-  while ((await inFlight(fleet)) > 0 && performance.now() < deadline) await delay(250);
+  while ((await leftOf(fleet)) > 0 && performance.now() < deadline) await delay(250);
   await delay(2_500); // the notices of lost leases, and the last turns of duties
   await measureResources(fleet, history);
   copyEffects(fleet.effects(), history);
   await copyTables(fleet.pool, history);
 }
 
-async function inFlight({ pool }: Fleet): Promise<number> {
+/** Runs in flight, and threads whose row somebody still has to read from checkpoints that a dead worker left. */
+async function leftOf({ pool }: Fleet): Promise<number> {
   const { rows } = await pool.query<{ n: number }>(
-    "select count(*)::int as n from runs where status in ('pending', 'running')",
+    `select (select count(*) from runs where status in ('pending', 'running'))::int
+          + (select count(*) from threads where state_stale_at is not null)::int as n`,
   );
   return rows[0]?.n ?? 0;
 }
@@ -33,6 +35,10 @@ async function measureResources({ pool, admin, prefix, nodes }: Fleet, history: 
        from pg_stat_activity where backend_type = 'client backend' and application_name <> 'campaign'`,
   );
   const [row] = rows;
+  const stale = await pool.query<{ n: number }>(
+    "select count(*)::int as n from threads where state_stale_at is not null",
+  );
+  add("threads whose row is older than their checkpoints", stale.rows[0]?.n ?? NaN, 0);
   add("Postgres connections", row?.connections ?? NaN, nodes.length * 17);
   add("sessions that wait for a lock", row?.waiting ?? NaN, 0);
   add("transactions left open", row?.open ?? NaN, 0);

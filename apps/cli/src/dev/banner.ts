@@ -72,7 +72,7 @@ export function commandsToTry(choice: Choice, url: string, project: Pick<Project
 async function answers(url: string): Promise<boolean> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(1_000) });
-    await response.body?.cancel();
+    await response.arrayBuffer(); // or the connection stays busy, and the gateway waits for it at its stop
     return response.ok;
   } catch {
     return false;
