@@ -163,7 +163,7 @@ async function sendHandle(
     .json({
       thread_id: accepted.threadId,
       run_id: accepted.runId,
-      status: found?.status ?? "pending",
+      status: found?.status ?? (asked ? "interrupted" : "pending"), // rolled back, and gone
       links: {
         run,
         stream: `${run}/stream`,

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { Annotation, Command, END, interrupt, START, StateGraph } from "@langchain/langgraph";
 import type { BaseCheckpointSaver } from "@langchain/langgraph-checkpoint";
 import { expect, test } from "vitest";
@@ -6,7 +7,8 @@ import { holdNewRun } from "../../../../test/failure/support/held-saver.ts";
 import type { CompiledGraph } from "../graphs/graph-registry.ts";
 import { ThreadSaver } from "../graphs/checkpoints/thread-saver.ts";
 import type { Pool } from "../postgres/pool.ts";
-import { cancelRun, settleRun } from "./run-queries.ts";
+import { acceptRun, newRun } from "../../../../test/failure/support/runs.ts";
+import { cancelRun, createRun, settleRun } from "./run-queries.ts";
 
 const State = Annotation.Root({ log: Annotation<string[]>({ reducer: (a, b) => a.concat(b), default: () => [] }) });
 const builder = new StateGraph(State)
@@ -102,4 +104,18 @@ test("a rollback of a fork leaves the branch it came from", async () => {
     graph.invoke({ log: ["fork"] }, { configurable: { ...origin?.configurable } }),
   );
   expect(await rowsOf(pool)).toEqual(before);
+});
+
+// Found by the fault campaign, seed 77: a gateway that had hung sent what its client had said again elsewhere, and that was taken back.
+test("a submission that comes again after its run was rolled back does not make it anew", async () => {
+  const { pool } = await createTestDatabase();
+  const submission = newRun({ threadId: "t", idempotency: { key: "k", requestHash: "h" } });
+  const { run } = await acceptRun(pool, submission);
+  await cancelRun(pool, { tenantId: "default", threadId: "t", runId: run.runId, action: "rollback" });
+  expect(await createRun(pool, { ...submission, runId: randomUUID() })).toMatchObject({
+    outcome: "replayed",
+    run_id: run.runId,
+  });
+  const { rows } = await pool.query("select count(*)::int as n from runs");
+  expect(rows).toEqual([{ n: 0 }]);
 });
