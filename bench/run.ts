@@ -1,8 +1,8 @@
-import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArguments, USAGE, type BenchArguments } from "./arguments.ts";
 import { FlotillaClient } from "./client/flotilla-client.ts";
+import { describeCommit } from "./report/commit.ts";
 import type { Figure, Summary } from "./report/figure.ts";
 import { summarise } from "./report/summarise.ts";
 import { renderTable, rounded } from "./report/table.ts";
@@ -61,7 +61,12 @@ function report(options: BenchArguments, repetitions: Repetition[]): void {
       repetitions.filter(({ scenario }) => scenario === number).map(({ figures }) => figures),
     ),
   );
-  const machine = { node: process.version, processors: cpus().length, model: cpus()[0]?.model ?? "", commit: commit() };
+  const machine = {
+    node: process.version,
+    processors: cpus().length,
+    model: cpus()[0]?.model ?? "",
+    commit: describeCommit(),
+  };
   const where = options.url ?? `1 gateway, ${options.workers} workers with ${options.jobsPerWorker} runs each`;
   console.log(
     `\n${new Date().toISOString()}  commit ${machine.commit}  Node ${machine.node}  ${machine.processors} × ${machine.model}`,
@@ -87,16 +92,4 @@ function describeLoad({ load1, busy }: MachineLoad): string {
 function describeLoads(repetitions: Repetition[]): string {
   const most = (of: (load: MachineLoad) => number): number => Math.max(...repetitions.map(({ load }) => of(load)));
   return `before a repetition: load at most ${most(({ load1 }) => load1).toFixed(2)}, at most ${Math.round(most(({ busy }) => busy) * 100)} % busy`;
-}
-
-function commit(): string {
-  try {
-    return execFileSync("git", ["describe", "--always", "--dirty"], {
-      cwd: import.meta.dirname,
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-    }).trim();
-  } catch {
-    return "unknown";
-  }
 }

@@ -1,7 +1,7 @@
-import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
+import { describeCommit } from "../bench/report/commit.ts";
 import { parseArguments, USAGE, type CampaignArguments } from "./arguments.ts";
 import { renderReport, renderTargets } from "./report/report.ts";
 import { runCampaign } from "./run-campaign.ts";
@@ -58,16 +58,4 @@ async function run({ targets, minutes, ...rest }: CampaignArguments): Promise<nu
   console.log(`\n${join(out, "report.json")}`);
   const missed = measured.some(({ figures }) => figures.some(({ reached }) => reached === false));
   return missed || (campaign?.violations.length ?? 0) > 0 ? 1 : 0;
-}
-
-function describeCommit(): string {
-  try {
-    return execFileSync("git", ["describe", "--always", "--dirty"], {
-      cwd: import.meta.dirname,
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-    }).trim();
-  } catch {
-    return "unknown";
-  }
 }
