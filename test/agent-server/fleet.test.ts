@@ -6,7 +6,7 @@ import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { TEST_GRAPHS } from "../graphs/index.ts";
 import { TestClient } from "../support/client.ts";
 import { createTestDatabase } from "../support/database.ts";
-import { Link } from "../support/link.ts";
+import { linkTo } from "../support/link.ts";
 import { Stack, type StackProcess } from "../support/stack.ts";
 import { eventually } from "../support/wait.ts";
 import { SDKS } from "./sdk.ts";
@@ -146,7 +146,7 @@ describe("a storm of messages on one thread, and a worker that dies in it", () =
 
 describe.each(SDKS)("SDK $version, through a network that breaks", ({ connect }) => {
   test("a stream is taken up again by the client itself, and every event comes once", async () => {
-    const link = await Link.to(gateways[0].url);
+    const link = await linkTo(gateways[0].url);
     const client = connect(link.url.replace(/\/$/, ""));
     const { thread_id } = await client.threads.create();
     const seen: { id?: string; event: string; data: unknown }[] = [];
@@ -161,7 +161,7 @@ describe.each(SDKS)("SDK $version, through a network that breaks", ({ connect })
     for await (const event of stream) {
       seen.push(event);
       if (seen.length === 5 || seen.length === 12) {
-        link.refuse();
+        link.cut();
         link.mend();
       }
     }

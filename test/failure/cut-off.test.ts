@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { Link } from "../support/link.ts";
+import type { TcpProxy } from "../../faults/stack/tcp-proxy.ts";
+import { linkTo } from "../support/link.ts";
 import { eventually } from "../support/wait.ts";
 import { Fleet } from "./support/fleet.ts";
 import { expectWholeStream } from "./support/stream.ts";
@@ -9,14 +10,14 @@ const LEASE_MS = 3_000;
 const LATE_MS = 250 + 500;
 
 test.each([
-  { way: "that refuses its connections", cut: (link: Link) => link.refuse() },
-  { way: "that swallows what it says, and lets it through at last", cut: (link: Link) => link.hold() },
+  { way: "that refuses its connections", cut: (link: TcpProxy) => link.cut() },
+  { way: "that swallows what it says, and lets it through at last", cut: (link: TcpProxy) => link.hold() },
 ])(
   "a worker behind a network $way stops its runs by two thirds of the lease and writes nothing more",
   { timeout: 60_000 },
   async ({ cut }) => {
     const fleet = await Fleet.start({ LEASE_SECS: String(LEASE_MS / 1000) });
-    const link = await Link.to(fleet.databaseUrl);
+    const link = await linkTo(fleet.databaseUrl);
     const cutOff = await fleet.stack.startWorker({ DATABASE_URL: link.url });
     const waiting = await fleet.submit({ graphId: "heed_signal" }, { input: { log: ["in"] } });
     const stepping = await fleet.submit({ graphId: "endless_steps" }, { input: { log: [] } });
